@@ -1,0 +1,62 @@
+"""Sends calls over the process's pool of gRPC channels."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Generator, Iterable
+from typing import cast
+
+import grpc
+
+from difyrpc_client._errors import DifyrpcError, RpcFailure, from_rpc_error
+from difyrpc_client._methods import Method, Req, Res
+from difyrpc_client._pool import PROCESS_POOL, Lease, Pool
+from difyrpc_client._settings import Endpoint
+from difyrpc_client._transport import Metadata, request_id_of
+
+
+class GrpcTransport:
+    """The Transport of threads and of gevent's greenlets."""
+
+    def __init__(self, endpoint: Endpoint, pool: Pool = PROCESS_POOL) -> None:
+        self._lease = Lease(endpoint, pool)
+        self.close = weakref.finalize(self, self._lease.release)  # a client that is dropped gives back as well
+
+    def unary(
+        self, method: Method[Req, Res], request: Req, timeout: float, metadata: Metadata, wait_for_ready: bool = False
+    ) -> Res:
+        """Sends one message and answers the one that comes back."""
+        call = self._lease.connection().call(method)
+        try:
+            return cast("Res", call(request, timeout, metadata, None, wait_for_ready))
+        except grpc.RpcError as error:
+            raise typed(error, metadata) from error
+
+    def stream(
+        self, method: Method[Req, Res], requests: Iterable[Req], timeout: float, metadata: Metadata
+    ) -> Generator[Res, None, None]:
+        """Sends the messages and yields what comes back; closing the generator cancels the call."""
+        call = self._lease.connection().call(method)
+        try:
+            if not method.response_streaming:
+                yield call(iter(requests), timeout, metadata)
+                return
+            yield from _responses(call(_sent(method, requests), timeout, metadata))
+        except grpc.RpcError as error:
+            raise typed(error, metadata) from error
+
+
+def _sent(method: Method[Req, Res], requests: Iterable[Req]) -> object:
+    return iter(requests) if method.request_streaming else next(iter(requests))
+
+
+def _responses(call: grpc.Call) -> Generator[Res, None, None]:
+    try:
+        yield from cast("Iterable[Res]", call)
+    finally:
+        call.cancel()  # does nothing to a call that has ended
+
+
+def typed(error: grpc.RpcError, metadata: Metadata) -> DifyrpcError:
+    """Answers the error of ours for one of grpc."""
+    return from_rpc_error(cast("RpcFailure", error), request_id_of(metadata))

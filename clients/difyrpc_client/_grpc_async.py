@@ -1,0 +1,159 @@
+"""Sends calls over grpc.aio; channels belong to the event loop that they were made in."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+
+from difyrpc_client._errors import DifyrpcError, RpcFailure, from_rpc_error
+from difyrpc_client._methods import Method, Req, Res
+from difyrpc_client._pool import Options, channel_options, multicallable
+from difyrpc_client._settings import Endpoint
+from difyrpc_client._transport import Metadata, request_id_of
+
+Loop = asyncio.AbstractEventLoop
+
+
+class AsyncConnection:
+    """One channel of a loop with the callables that were made for it."""
+
+    def __init__(self, endpoint: Endpoint, index: int) -> None:
+        self.channel = open_async_channel(endpoint, index)
+        self._calls: dict[str, Any] = {}
+
+    def call(self, method: Method[Any, Any]) -> Any:
+        """Answers the callable of grpc for a method."""
+        return self._calls.get(method.path) or self._calls.setdefault(method.path, multicallable(self.channel, method))
+
+
+def open_async_channel(endpoint: Endpoint, index: int = 0) -> grpc.aio.Channel:
+    """Makes one channel in the running loop."""
+    options: Options = [*channel_options(endpoint), ("difyrpc.channel", index)]
+    if endpoint.tls is None:
+        return grpc.aio.insecure_channel(endpoint.target, options)
+    return grpc.aio.secure_channel(endpoint.target, endpoint.tls.credentials(), options)
+
+
+class LoopPool:
+    """The channels of one event loop, counted by endpoint; closed with their last user."""
+
+    def __init__(self) -> None:
+        self._users: dict[Endpoint, int] = {}
+        self._connections: dict[tuple[Endpoint, int], AsyncConnection] = {}
+        self._turn = 0
+
+    def acquire(self, endpoint: Endpoint) -> None:
+        """Counts one more user."""
+        self._users[endpoint] = self._users.get(endpoint, 0) + 1
+
+    def connect(self, endpoint: Endpoint) -> AsyncConnection:
+        """Answers one of the endpoint's channels, in turn."""
+        self._turn += 1
+        key = endpoint, self._turn % endpoint.channels
+        found = self._connections.get(key)
+        if found is None:
+            found = self._connections[key] = AsyncConnection(*key)
+        return found
+
+    async def release(self, endpoint: Endpoint) -> None:
+        """Counts one user less and closes the channels after the last."""
+        self._users[endpoint] -= 1
+        if self._users[endpoint]:
+            return
+        del self._users[endpoint]
+        closing = [self._connections.pop(key) for key in list(self._connections) if key[0] == endpoint]
+        for connection in closing:
+            await connection.channel.close()
+
+
+_pools: weakref.WeakKeyDictionary[Loop, LoopPool] = weakref.WeakKeyDictionary()
+
+
+def pool_of(loop: Loop) -> LoopPool:
+    """Answers the pool of a loop."""
+    pool = _pools.get(loop)
+    if pool is None:
+        pool = _pools[loop] = LoopPool()
+    return pool
+
+
+class AsyncGrpcTransport:
+    """The AsyncTransport; may be used in several loops, one after the other."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._loop: Loop | None = None
+        self._pool: LoopPool | None = None
+        self._closed = False
+
+    async def unary(
+        self, method: Method[Req, Res], request: Req, timeout: float, metadata: Metadata, wait_for_ready: bool = False
+    ) -> Res:
+        """Sends one message and answers the one that comes back."""
+        call = self._connection().call(method)
+        try:
+            return cast("Res", await call(request, timeout=timeout, metadata=metadata, wait_for_ready=wait_for_ready))
+        except grpc.RpcError as error:
+            raise typed(error, metadata) from error
+
+    async def stream(
+        self,
+        method: Method[Req, Res],
+        requests: Iterable[Req] | AsyncIterable[Req],
+        timeout: float,
+        metadata: Metadata,
+    ) -> AsyncGenerator[Res, None]:
+        """Sends the messages and yields what comes back; closing the generator cancels the call."""
+        sent = requests if method.request_streaming else await _only(requests)
+        call = self._connection().call(method)(sent, timeout=timeout, metadata=metadata)
+        try:
+            if not method.response_streaming:
+                yield await call
+                return
+            async for response in call:
+                yield response
+        except grpc.RpcError as error:
+            raise typed(error, metadata) from error
+        finally:
+            await _end(call)
+
+    async def close(self) -> None:
+        """Gives the channels back."""
+        pool, self._pool, self._closed = self._pool, None, True
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.release(self._endpoint)
+
+    def _connection(self) -> AsyncConnection:
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._loop is not loop:
+            self._enter(loop)
+        return cast("LoopPool", self._pool).connect(self._endpoint)
+
+    def _enter(self, loop: Loop) -> None:
+        if self._closed:
+            raise ValueError("the client is closed")
+        self._loop, self._pool = loop, pool_of(loop)
+        self._pool.acquire(self._endpoint)
+
+
+async def _only(requests: Iterable[Req] | AsyncIterable[Req]) -> Req:
+    if isinstance(requests, AsyncIterable):
+        return await anext(aiter(requests))
+    return next(iter(requests))
+
+
+async def _end(call: Any) -> None:
+    """Cancels a call that was left early and waits for its end: closing a channel before would hang it."""
+    if not call.done():
+        call.cancel()
+        await call.code()
+
+
+def typed(error: grpc.RpcError, metadata: Metadata) -> DifyrpcError:
+    """Answers the error of ours for one of grpc."""
+    return from_rpc_error(cast("RpcFailure", error), request_id_of(metadata))

@@ -1,0 +1,1 @@
+"""The subcommands of `difyrpc`, a module each, imported on use."""

@@ -1,0 +1,207 @@
+"""`difyrpc serve`: any services in one process, or in several on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import tempfile
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+import uvloop
+
+from difyrpc_services import assembly
+from difyrpc_services.assembly import Premises
+from difyrpc_services.commands.failing import clear_errors
+from difyrpc_services.runtime.exposition import (
+    SHARED_FOLDER,
+    MetricsPort,
+    forget_worker,
+    registry_of_process,
+    registry_of_workers,
+)
+from difyrpc_services.runtime.health import Health
+from difyrpc_services.runtime.server import ProbePort
+from difyrpc_services.runtime.service import Service
+from difyrpc_services.runtime.workforce import Workforce, reserve_port, tell_ready
+
+log = logging.getLogger(__name__)
+
+
+@click.command("serve")
+@click.argument("names", nargs=-1, metavar="[SERVICE]...")
+@click.option("--listen", help="Address of the gRPC port, host:port (DIFYRPC_LISTEN, 127.0.0.1:50051).")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Worker processes on the one port.")
+@click.option("--worker-pipes", hidden=True, nargs=2, type=int, help="Ready and lifeline, from the parent.")
+@clear_errors
+def command(names: tuple[str, ...], listen: str | None, workers: int, worker_pipes: tuple[int, int] | None) -> None:
+    """Serve the named services, or all: documents, vectors, files, metrics.
+
+    Runs until Ctrl-C or SIGTERM, then lets running calls end. Settings are environment variables.
+    """
+    env = dict(os.environ)
+    if listen:
+        env["DIFYRPC_LISTEN"] = listen
+    log_to_stderr(env)
+    if worker_pipes:
+        run(serve_as_worker(env, names, *worker_pipes))
+    elif workers > 1:
+        run(serve_with_workers(env, names, workers))
+    else:
+        run(serve_alone(env, names))
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs the server on uvloop."""
+    uvloop.run(work)
+
+
+def log_to_stderr(env: Mapping[str, str]) -> None:
+    """Sends log lines to stderr; DIFYRPC_LOG_LEVEL chooses which, INFO by default."""
+    level = env.get("DIFYRPC_LOG_LEVEL", "INFO").upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+async def serve_alone(env: Mapping[str, str], names: Sequence[str]) -> None:
+    """Serves in this process until a signal."""
+    async with AsyncExitStack() as stack:
+        stopped = stop_signal()
+        premises = await stack.enter_async_context(assembly.open_premises(env, names))
+        key = await assembly.prepare(premises)
+        services = assembly.build_services(premises, names)
+        health = Health(service.full_name for service in services)
+        registry = registry_of_process(collectors(services))
+        server = assembly.build_server(premises, services, health=health, registry=registry)
+        stack.push_async_callback(server.stop)
+        await server.start()
+        ports = await open_side_ports(stack, premises, health, registry)
+        tell(premises, services, port=server.port, ports=ports, key=key)
+        await stopped.wait()
+        log.info("stopping")
+
+
+async def serve_with_workers(env: Mapping[str, str], names: Sequence[str], count: int) -> None:
+    """Watches `count` worker processes on one port until a signal; shows their metrics added up."""
+    async with AsyncExitStack() as stack:
+        stopped = stop_signal()
+        premises = await stack.enter_async_context(assembly.open_premises(env, names))
+        key = await assembly.prepare(premises)
+        services = assembly.build_services(premises, names)
+        health = Health(service.full_name for service in services)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="difyrpc-metrics-"))
+        registry = registry_of_workers(folder, collectors(services))
+        held, address = reserve_port(premises.settings.listen)
+        stack.callback(held.close)
+        workers = Workforce(
+            lambda ready, lifeline: worker_command(names, ready, lifeline),
+            count=count,
+            env={**env, "DIFYRPC_LISTEN": address, SHARED_FOLDER: folder},
+            on_death=lambda pid: forget_worker(pid, folder),
+        )
+        stack.push_async_callback(workers.stop)
+        await workers.start()
+        health.serve()
+        stack.callback(health.drain)
+        ports = await open_side_ports(stack, premises, health, registry)
+        tell(premises, services, port=int(address.rpartition(":")[2]), ports=ports, key=key, workers=count)
+        await stopped.wait()
+        log.info("stopping")
+
+
+async def serve_as_worker(env: Mapping[str, str], names: Sequence[str], ready: int, lifeline: int) -> None:
+    """Serves beside other processes until a signal, or until the parent's end of the lifeline closes."""
+    async with AsyncExitStack() as stack:
+        stopped = stop_signal()
+        asyncio.get_running_loop().add_reader(lifeline, stopped.set)
+        premises = await stack.enter_async_context(assembly.open_premises(env, names))
+        services = assembly.build_services(premises, names)
+        health = Health(service.full_name for service in services)
+        registry = registry_of_process(())
+        server = assembly.build_server(premises, services, health=health, registry=registry, share_port=True)
+        stack.push_async_callback(server.stop)
+        await server.start()
+        tell_ready(ready)
+        await stopped.wait()
+        asyncio.get_running_loop().remove_reader(lifeline)
+
+
+def stop_signal() -> asyncio.Event:
+    """Answers an event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process as usual."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        stopped.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+def worker_command(names: Sequence[str], ready: int, lifeline: int) -> list[str]:
+    """Answers the arguments that make a worker of this very command."""
+    return ["-m", "difyrpc_services", "serve", *names, "--worker-pipes", str(ready), str(lifeline)]
+
+
+def collectors(services: Sequence[Service]) -> list[Any]:
+    """Answers what the services add to /metrics."""
+    return [collector for service in services for collector in service.collectors]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SidePorts:
+    """Where health and metrics are; 0 for a port that is off."""
+
+    health: int = 0
+    metrics: int = 0
+
+
+async def open_side_ports(stack: AsyncExitStack, premises: Premises, health: Health, registry: Any) -> SidePorts:
+    """Opens the probe port and the metrics port, unless they are off."""
+    settings, ports = premises.settings, SidePorts()
+    if settings.health_listen != "off":
+        probes = ProbePort(health, settings.health_listen)
+        stack.push_async_callback(probes.stop)
+        await probes.start()
+        ports = replace(ports, health=probes.port)
+    if settings.metrics_listen != "off":
+        metrics = MetricsPort(registry, settings.metrics_listen)
+        stack.callback(metrics.close)
+        ports = replace(ports, metrics=metrics.port)
+    return ports
+
+
+def tell(
+    premises: Premises, services: Sequence[Service], *, port: int, ports: SidePorts, key: str, workers: int = 1
+) -> None:
+    """Prints where the services listen, what each stands on, where state lives; flushed for who reads a pipe."""
+    settings = premises.settings
+    host = settings.listen.rpartition(":")[0]
+    secured = ("mTLS" if settings.tls_client_ca else "TLS") if settings.tls_certificate else "plain"
+    lines = [f"difyrpc serves on {host}:{port} ({secured}, {workers} process{'es' if workers > 1 else ''})"]
+    width = max(len(service.name) for service in services)
+    lines += [f"  {service.name:<{width}}  {service.full_name}  on {service.backend}" for service in services]
+    lines += [f"state    {premises.house.state}", f"database {premises.database.describe()}"]
+    if ports.health:
+        lines.append(f"health   {settings.health_listen.rpartition(':')[0]}:{ports.health}")
+    if ports.metrics:
+        lines.append(f"metrics  http://{settings.metrics_listen.rpartition(':')[0]}:{ports.metrics}/metrics")
+    lines.append(access_line(premises))
+    if key:
+        lines.append(f"first key, shown this once: {key}")
+    click.echo("\n".join(lines))
+    if settings.auth == "none" and not settings.is_loopback:
+        log.warning("authentication is off on %s: every caller is tenant %s", settings.listen, settings.open_tenant)
+
+
+def access_line(premises: Premises) -> str:
+    """Answers one line about who may call."""
+    if premises.settings.auth == "none":
+        return f"access   open to all, as tenant {premises.settings.open_tenant}"
+    return "access   API keys; `difyrpc keys create --tenant NAME --scope '*:write'` makes one"

@@ -1,0 +1,1 @@
+"""Documents into elements, text, clauses and chunks."""

@@ -1,0 +1,231 @@
+"""Cuts elements into rows of print and judges how likely each row begins a paragraph."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from difyrpc_services.documents.clauses.numbering import folded
+from difyrpc_services.documents.elements import Box, Element
+
+MAX_ROW_CHARACTERS = 400
+"""Of a row only so much is looked at; no heading is longer."""
+_WINDOW = 12  # rows to each side that tell how wide the column is
+_NOT_TEXT = frozenset({"header", "footer", "figure"})
+_ENDS_SENTENCE = re.compile(
+    r"(?:[.;:!?。；：！？…][\"'”’」』）)\]]*|[；;，,]\s*(?:and|or|and/or|but|以及|或者|和|或|及)|—|:-|：—)\s*$", re.IGNORECASE
+)
+_ENDS_LIST_STEP = re.compile(r"[,;，、]$")
+_PAGE_NUMBER = re.compile(
+    r"^(?:[-–—·~\s]*\d{1,4}[-–—·~\s]*|page\s*\d+(?:\s*(?:of|/)\s*\d+)?|\d+\s*(?:of|/)\s*\d+|第\s*\d+\s*页(?:\s*[,，/]?\s*共\s*\d+\s*页)?)$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class Row:
+    """One row of print, or one paragraph where the format knows paragraphs."""
+
+    text: str
+    """Without space at its ends."""
+    element: Element
+    first: bool
+    """The first row of its element."""
+    box: Box | None = None
+    indent: float = 0.0
+    """Points in layouts, columns of a terminal in plain text."""
+    width: float = 0.0
+    """Points in layouts, columns of a terminal in plain text."""
+    number: str = ""
+    """Word's automatic number that stands before the text."""
+    bold: bool = False
+    begins: float = 0.0
+    """How likely it begins a paragraph: above 0 yes, below 0 no."""
+    quoted: bool = False
+    """Stands inside quotation marks that an earlier row opened."""
+    silent: bool = False
+    """Belongs to the text, but no clause begins in it: a table, a footnote."""
+    dropped: bool = False
+    """Belongs to no clause: a table of contents, a running header."""
+
+    @property
+    def written(self) -> str:
+        """Text with the automatic number before it."""
+        return f"{self.number} {self.text}".strip() if self.number else self.text
+
+
+def rows_of(elements: Sequence[Element]) -> list[Row]:
+    """Answers the rows of all elements that hold text, judged."""
+    rows: list[Row] = []
+    for element in elements:
+        if element.kind not in _NOT_TEXT:
+            rows.extend(_rows_of_one(element))
+    _drop_repeated(rows)
+    _judge_beginnings([row for row in rows if not row.dropped])
+    return rows
+
+
+def _rows_of_one(element: Element) -> list[Row]:
+    silent = element.kind in ("table", "footnote", "code")
+    if element.lines and not silent:
+        return [
+            Row(
+                text=line.text.strip(), element=element, first=index == 0, box=line.box, indent=line.box.left,
+                width=line.box.width, bold=line.bold, dropped=element.contents_entry,
+            )
+            for index, line in enumerate(element.lines)
+            if line.text.strip()
+        ]  # fmt: skip
+    texts = [element.text] if silent else element.text.split("\n")
+    box = element.boxes[0] if element.boxes else None
+    rows = [
+        Row(
+            text=text.strip(), element=element, first=False, box=box, indent=_indent(text), width=_columns(text),
+            bold=element.bold, silent=silent, dropped=element.contents_entry,
+        )
+        for text in texts
+        if text.strip()
+    ]  # fmt: skip
+    if not rows and element.number:
+        rows = [Row(text="", element=element, first=True, box=box)]
+    if rows:
+        rows[0].first = True
+        rows[0].number = element.number
+        rows[0].indent = rows[0].indent or element.indent / 6  # points to columns of a 12-point font
+    return rows
+
+
+def _indent(text: str) -> float:
+    body = text.lstrip()
+    return float(_columns(text[: len(text) - len(body)].expandtabs(4)))
+
+
+def _columns(text: str) -> float:
+    if len(text) > 4 * MAX_ROW_CHARACTERS:
+        return float(len(text))
+    return float(sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text.rstrip()))
+
+
+def _drop_repeated(rows: list[Row]) -> None:
+    """Drops page numbers and what stands again and again far apart: running headers of formats without pages."""
+    places: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if row.silent or row.dropped:
+            continue
+        if _PAGE_NUMBER.match(row.text[:60]) and not row.number:
+            row.dropped = True
+        elif len(row.text) <= 90:
+            places.setdefault(_shape(row.text), []).append(index)
+    for shape, found in places.items():
+        if len(found) >= 3 and _far_apart(found):
+            for index in found[0 if "#" in shape else 1 :]:
+                rows[index].dropped = True
+
+
+_HEADING_START = re.compile(
+    r"^(?:第.{1,9}[编編章节節条條]|article|section|part|chapter|exhibit|schedule|annex|appendix|[(（]?\w{1,4}[)）.、]|\d)", re.IGNORECASE
+)
+
+
+def _shape(text: str) -> str:
+    """Answers what two prints of one header share; a heading keeps its figures, so that only its twin equals it."""
+    text = " ".join(folded(text).split()).casefold()
+    if _HEADING_START.match(text):
+        return text
+    return re.sub(r"\d+", "#", text)
+
+
+def _far_apart(places: list[int]) -> bool:
+    gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
+    return min(gaps) >= 12
+
+
+def _judge_beginnings(rows: list[Row]) -> None:
+    wrapped = _is_wrapped(rows)
+    usual = _usual_width(rows)
+    previous: Row | None = None
+    for index, row in enumerate(rows):
+        if row.number:
+            row.begins = 6.0
+        elif previous is None or row.silent or previous.silent:
+            row.begins = 2.0
+        elif not (wrapped or row.box):
+            row.begins = 3.0
+        else:
+            row.begins = _beginning(rows, index, previous, usual)
+        previous = row
+
+
+def _is_wrapped(rows: list[Row]) -> bool:
+    """Tells whether the plain rows are lines of a fixed width rather than whole paragraphs."""
+    widths = sorted(row.width for row in rows if not row.silent)
+    if len(widths) < 8 or any(row.element.lines for row in rows):
+        return True
+    widest = widths[int(len(widths) * 0.97)]
+    near = sum(1 for width in widths if 0.75 * widest <= width <= widest * 1.05)
+    return widest <= 150 and near >= 0.25 * len(widths)
+
+
+def _usual_width(rows: list[Row]) -> float:
+    widths = sorted(row.width for row in rows if not row.silent and row.box is None)
+    return widths[int(len(widths) * 0.9)] if widths else 0.0
+
+
+def _beginning(rows: list[Row], index: int, previous: Row, usual: float) -> float:
+    row = rows[index]
+    ended = bool(_ENDS_SENTENCE.search(previous.text[-12:]))
+    room = _room_left(rows, index - 1, usual)
+    score = 3.0 if room > _first_word(row) else -1.0
+    if score < 0:
+        score += 1.5 if ended else -2.0
+    elif not ended and _ENDS_LIST_STEP.search(previous.text):
+        score -= 1.0
+    if row.first and row.element is not previous.element:
+        score += 1.0
+    if abs(row.indent - previous.indent) > (4.0 if row.box else 1.5) and _same_column(row, previous):
+        score += 0.7
+    return score
+
+
+def _same_column(row: Row, previous: Row) -> bool:
+    if row.box is None or previous.box is None:
+        return True
+    return row.box.page == previous.box.page and _overlap(row.box, previous.box) > 0.3
+
+
+def _room_left(rows: list[Row], index: int, usual: float) -> float:
+    """Answers how much more would have fit into the row at `index`, in its unit of width."""
+    row = rows[index]
+    near = rows[max(0, index - _WINDOW) : index + _WINDOW + 1]
+    if row.box is None:
+        widest = max((other.width for other in near if other.box is None and not other.silent), default=0.0)
+        return max(widest, 0.85 * usual) - row.width
+    edges = [other.box.right for other in near if other.box and other.box.page == row.box.page
+             and (other is row or _overlap(other.box, row.box) > 0.5)]  # fmt: skip
+    return max(edges) - row.box.right
+
+
+def _overlap(one: Box, other: Box) -> float:
+    shared = min(one.right, other.right) - max(one.left, other.left)
+    return shared / max(1.0, min(one.width, other.width))
+
+
+def _first_word(row: Row) -> float:
+    """Answers the width that the row's first word and a space before it need."""
+    text = row.text[:60]
+    if text and unicodedata.east_asian_width(text[0]) in "WF":
+        columns = 3.0  # a sign and the punctuation that may not begin a line
+    else:
+        columns = float(len(text.split(" ", 1)[0][:30]) + 1)
+    if row.box is None:
+        return columns
+    return columns * row.box.width / max(1.0, _columns(row.text))
+
+
+def most_common_indent(rows: Sequence[Row]) -> float:
+    """Answers the indent that most rows have."""
+    counts = Counter(round(row.indent) for row in rows)
+    return float(counts.most_common(1)[0][0]) if counts else 0.0

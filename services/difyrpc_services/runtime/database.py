@@ -1,0 +1,249 @@
+"""The pool over PostgreSQL, the user's or the embedded one; each block is one transaction.
+
+Every transaction begins with one round trip that also sets the schema and the time limit for that transaction alone:
+nothing is left on a connection, so a pooler that hands out connections by transaction (PgBouncer) may stand between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg import sql
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from difyrpc_services.runtime.errors import Aborted, DeadlineExceeded, ResourceExhausted, ServiceError, Unavailable
+from difyrpc_services.runtime.postgres import EmbeddedPostgres, PostgresSettings
+from difyrpc_services.runtime.settings import SettingsError, at_least, read, secret
+
+log = logging.getLogger(__name__)
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+LEAST_VERSION = 140000
+"""PostgreSQL 14, as `server_version_num` counts."""
+RETRY_SECONDS = 1.0
+CONFLICT_RETRY_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """Where the state is kept and how it is reached."""
+
+    url: str = secret()
+    """`postgresql://user:password@host:port/name`; empty: an embedded PostgreSQL in the state folder."""
+    schema: str = "difyrpc"
+    """The schema that holds our tables; made when it is missing."""
+    pool_min: int = at_least(0, 1)
+    """Connections that are kept open by each process."""
+    pool_max: int = at_least(1, 10)
+    """Connections that each process opens at most; further callers wait."""
+    connect_timeout_seconds: float = at_least(1, 5.0)
+    """How long a new connection may take, and how long a caller waits for one of the pool."""
+    statement_timeout_seconds: float = at_least(0, 30.0)
+    """How long one statement may run; 0: for ever."""
+    prepare: bool = True
+    """Whether statements are prepared; false for a pooler by transaction that cannot follow them."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> DatabaseSettings:
+        """Reads the settings; SettingsError for the first wrong one."""
+        settings = read(cls, env, prefix="DIFYRPC_DATABASE_")
+        if settings.pool_min > settings.pool_max:
+            raise SettingsError(
+                f"DIFYRPC_DATABASE_POOL_MIN={settings.pool_min} is above DIFYRPC_DATABASE_POOL_MAX={settings.pool_max}"
+            )
+        return settings
+
+
+class Bound:
+    """The transaction that a context is in: whoever asks for a connection meanwhile joins it."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Takes the connection whose transaction has begun."""
+        self.connection = connection
+        self.is_open = True
+        self.failure: BaseException | None = None
+        self._joined = 0
+        self._left = asyncio.Event()
+
+    @asynccontextmanager
+    async def join(self) -> AsyncIterator[Connection]:
+        """Lends the connection; a failure inside fails the whole transaction."""
+        self._joined += 1
+        try:
+            yield self.connection
+        except BaseException as failure:
+            self.failure = self.failure or failure
+            raise
+        finally:
+            self._joined -= 1
+            self._left.set()
+
+    async def end(self) -> None:
+        """Lets nobody join any more and waits for those who have."""
+        self.is_open = False
+        while self._joined:
+            self._left.clear()
+            await self._left.wait()
+
+
+class Database:
+    """A pool of connections to one PostgreSQL; opened and closed in the same event loop."""
+
+    def __init__(self, settings: DatabaseSettings, embedded: EmbeddedPostgres | None = None) -> None:
+        """Takes the embedded server that `settings.url` would otherwise name."""
+        self.settings = settings
+        self.embedded = embedded
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._bound: ContextVar[Bound | None] = ContextVar("difyrpc_transaction", default=None)
+        self._begin = b""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Says whether the server is ours, so that its schema may be changed without asking."""
+        return self.embedded is not None
+
+    async def open(self) -> None:
+        """Starts the embedded server when there is one, connects, and checks the server's version.
+
+        SettingsError when the settings can never work, Unavailable when the server does not answer now.
+        """
+        schema = await self._first_look()
+        self._begin = _begin_statement(self.settings, schema)
+        self._pool = AsyncConnectionPool(
+            conninfo=self.settings.url,
+            kwargs=self._arguments,
+            min_size=self.settings.pool_min,
+            max_size=self.settings.pool_max,
+            timeout=self.settings.connect_timeout_seconds,
+            reconnect_timeout=self.settings.connect_timeout_seconds,
+            name="database",
+            open=False,
+        )
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Closes the pool and gives up the embedded server; may be called twice."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+        if self.embedded is not None:
+            await asyncio.to_thread(self.embedded.stop)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lends a connection with one transaction: committed at the end, rolled back by an error.
+
+        Inside `transaction()` it is that one's connection.
+        """
+        bound = self._bound.get()
+        with translated():
+            if bound is not None and bound.is_open:
+                async with bound.join() as connection:
+                    yield connection
+            else:
+                async with self._begun() as connection:
+                    yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lends a connection like `connection()`, which joins it for the length of the block.
+
+        When a block that joined failed, so does the whole, even if that error was caught in between.
+        """
+        bound = self._bound.get()
+        if bound is not None and bound.is_open:
+            async with self.connection() as connection:
+                yield connection
+            return
+        with translated():
+            async with self._begun() as connection:
+                bound = Bound(connection)
+                self._bound.set(bound)
+                try:
+                    yield connection
+                finally:
+                    self._bound.set(None)
+                    await bound.end()
+                if bound.failure is not None:
+                    raise bound.failure
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[Connection]:
+        pool = self._opened_pool()
+        connection = await self._take(pool)
+        try:
+            yield connection
+            await connection.execute(b"COMMIT", prepare=False)
+        except BaseException:
+            await _roll_back(connection)
+            raise
+        finally:
+            await pool.putconn(connection)
+
+    async def _take(self, pool: AsyncConnectionPool[Connection]) -> Connection:
+        """Takes a connection and begins; one that died while it lay in the pool is passed over, unseen by callers."""
+        for _ in range(self.settings.pool_max):
+            connection = await pool.getconn()
+            try:
+                await connection.execute(self._begin, prepare=False)
+            except BaseException as error:
+                await pool.putconn(connection)
+                if not (isinstance(error, psycopg.OperationalError) and connection.closed):
+                    raise
+            else:
+                return connection
+        raise PoolTimeout("no connection of the pool is alive")
+
+    def _opened_pool(self) -> AsyncConnectionPool[Connection]:
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    async def _arguments(self) -> dict[str, Any]:
+        """Answers how to connect; a killed embedded server is started again first."""
+        arguments: dict[str, Any] = {
+            "autocommit": True,
+            "application_name": "difyrpc",
+            "connect_timeout": max(2, round(self.settings.connect_timeout_seconds)),
+        }
+        if not self.settings.prepare:
+            arguments["prepare_threshold"] = None
+        if self.embedded is not None:
+            await asyncio.to_thread(self.embedded.start)
+            arguments |= self.embedded.conninfo()
+        return arguments
+
+    async def _first_look(self) -> str:
+        """Connects once outside of the pool, which hides errors, and answers the schema of pgvector, if any."""
+        try:
+            arguments = await self._arguments()
+            async with await psycopg.AsyncConnection.connect(self.settings.url, **arguments) as connection:
+                version = connection.info.server_version
+                if version < LEAST_VERSION:
+                    raise SettingsError(
+                        f"DIFYRPC_DATABASE_URL: the server is PostgreSQL {version // 10000}; 14 or newer is needed"
+                    )
+                return await _vector_schema(connection)
+        except (pg.InvalidPassword, pg.InvalidAuthorizationSpecification, pg.InvalidCatalogName) as error:
+            raise SettingsError(f"DIFYRPC_DATABASE_URL: {error.diag.message_primary}") from error
+        except psycopg.ProgrammingError as error:
+            raise SettingsError("DIFYRPC_DATABASE_URL is not a PostgreSQL URL: postgresql://user@host/name") from error
+        except psycopg.OperationalError as error:
+            log.error("the database does not answer: %s", error)
+            raise unavailable() from error
+
+    async def refresh(self) -> None:
+        """Looks again where pgvector lives; to be called after migrations."""
+        async with self.connection() as connection:
+            schema = await _vector_schema(connection)
+        self._begin = _begin_statement(self.settings, schema)

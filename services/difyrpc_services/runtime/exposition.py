@@ -1,0 +1,108 @@
+"""Prometheus metrics of the calls, and the HTTP port that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    multiprocess,
+    start_http_server,
+)
+from prometheus_client.registry import Collector
+
+from difyrpc_services.runtime.methods import Method
+from difyrpc_services.runtime.settings import SettingsError
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)  # seconds
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it when it is imported
+
+
+class CallMetrics:
+    """Counts the calls of this process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Registers the three families."""
+        labels = ("service", "method")
+        self._calls = Counter(
+            "difyrpc_calls", "Calls that ended, by gRPC status code", (*labels, "code"), registry=registry
+        )
+        self._seconds = Histogram(
+            "difyrpc_call_duration_seconds",
+            "Time from a call's start to its end, streams included",
+            labels,
+            buckets=BUCKETS,
+            registry=registry,
+        )
+        self._in_flight = Gauge(
+            "difyrpc_calls_in_flight", "Calls being worked on", labels, registry=registry, multiprocess_mode="livesum"
+        )
+
+    def count(self, method: Method, code: str, seconds: float) -> None:
+        """Counts one call that ended."""
+        self._calls.labels(method.service, method.name, code).inc()
+        self._seconds.labels(method.service, method.name).observe(seconds)
+
+    @contextmanager
+    def in_flight(self, method: Method) -> Iterator[None]:
+        """Counts a call while it runs."""
+        gauge = self._in_flight.labels(method.service, method.name)
+        gauge.inc()
+        try:
+            yield
+        finally:
+            gauge.dec()
+
+
+def registry_of_process(collectors: Iterable[Collector]) -> CollectorRegistry:
+    """Makes the registry of a server that is one process."""
+    registry = _registry(collectors)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def registry_of_workers(folder: str, collectors: Iterable[Collector]) -> CollectorRegistry:
+    """Makes the registry that adds up what worker processes write into `folder`."""
+    registry = _registry(collectors)
+    multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def forget_worker(pid: int, folder: str) -> None:
+    """Takes the gauges of a worker that ended out of the sums; its counts stay."""
+    multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+
+
+def _registry(collectors: Iterable[Collector]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    for collector in collectors:
+        registry.register(collector)
+    return registry
+
+
+class MetricsPort:
+    """`/metrics` over HTTP, from a thread of its own."""
+
+    def __init__(self, registry: CollectorRegistry, address: str) -> None:
+        """Opens the port at `host:port`; port 0 takes a free one, SettingsError when it is taken."""
+        host, _, port = address.rpartition(":")
+        try:
+            self._server, self._thread = start_http_server(int(port), addr=host.strip("[]"), registry=registry)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"DIFYRPC_METRICS_LISTEN={address}: cannot listen there ({error})") from error
+        self.port: int = self._server.server_port
+
+    def close(self) -> None:
+        """Closes the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,210 @@
+"""One gRPC server: ports, TLS, health, reflection, the layers around every call, graceful stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+
+from difyrpc_services.runtime.health import SERVICE_NAME as HEALTH
+from difyrpc_services.runtime.health import Health
+from difyrpc_services.runtime.interceptors import Layers
+from difyrpc_services.runtime.reflection import add_reflection
+from difyrpc_services.runtime.service import Service
+from difyrpc_services.runtime.settings import SettingsError, at_least, read, secret
+
+log = logging.getLogger(__name__)
+
+LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What holds for the server as a whole, `DIFYRPC_…`."""
+
+    listen: str = "127.0.0.1:50051"
+    """Address of the gRPC port, `host:port`; `0.0.0.0:50051` in a container, port 0 takes a free one."""
+    health_listen: str = "127.0.0.1:50052"
+    """Address of the second port, plain, for probes alone; `off` for none."""
+    metrics_listen: str = "127.0.0.1:9464"
+    """Address of the HTTP port with `/metrics`; `off` for none."""
+    state: Path | None = None
+    """Folder for what must outlive the process; by default the user's data folder, for root /var/lib/difyrpc."""
+    auth: Literal["keys", "none"] = "keys"
+    """`none` lets everybody in as one tenant."""
+    tenant: str = ""
+    """The tenant of every caller when authentication is off; required then unless the port is loopback's."""
+    tls_certificate: Path | None = None
+    """PEM file with the server's certificate chain; without it the port is plain."""
+    tls_key: str = secret()
+    """The certificate's private key in PEM; usually by DIFYRPC_TLS_KEY_FILE."""
+    tls_client_ca: Path | None = None
+    """PEM file with the authorities whose client certificates are required."""
+    certificate_tenants: Path | None = None
+    """File that says which tenant a client certificate is; see `read_identities`."""
+    max_message_bytes: int = at_least(1 << 16, 64 << 20)
+    """Largest message in either direction, in bytes."""
+    max_concurrent_calls: int = at_least(1, 1000)
+    """Calls that one process works on at once."""
+    max_unary_seconds: float = at_least(1, 600.0)
+    """Longest time for a call with one answer, in seconds."""
+    max_stream_seconds: float = at_least(1, 86_400.0)
+    """Longest time for a call that streams its answer, in seconds."""
+    drain_seconds: float = at_least(0, 0.0)
+    """Time between NOT_SERVING and closing the port, so that balancers notice, in seconds."""
+    grace_seconds: float = at_least(0, 30.0)
+    """Time for running calls to end after that, in seconds."""
+    min_ping_interval_seconds: float = at_least(0.1, 1.0)
+    """Clients that ping more often are cut off; the client's fast keepalive is 2 s."""
+    reflection: bool = True
+    """Whether grpcurl and the like may read the contracts from the server."""
+
+    @classmethod
+    def from_env(cls, env: dict[str, str]) -> ServerSettings:
+        """Reads the settings; SettingsError when they contradict each other."""
+        settings = read(cls, env, prefix="DIFYRPC_")
+        if bool(settings.tls_certificate) != bool(settings.tls_key):
+            raise SettingsError("DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE belong together; set both or none")
+        if settings.tls_client_ca and not settings.tls_certificate:
+            raise SettingsError("DIFYRPC_TLS_CLIENT_CA needs DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE")
+        if settings.auth == "none" and not settings.is_loopback and not settings.tenant:
+            raise SettingsError(
+                f"DIFYRPC_AUTH=none on {settings.listen} lets everybody in: "
+                "listen on 127.0.0.1, or name the tenant of all callers in DIFYRPC_TENANT"
+            )
+        return settings
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the port can be reached from this machine alone."""
+        return self.listen.startswith(LOOPBACK)
+
+    @property
+    def open_tenant(self) -> str:
+        """The tenant of every caller when authentication is off."""
+        return self.tenant or "default"
+
+
+class Server:
+    """A server that was built and may be started once."""
+
+    def __init__(
+        self,
+        *,
+        settings: ServerSettings,
+        services: Sequence[Service],
+        layers: Layers,
+        health: Health,
+        peer_address: str = "",
+        share_port: bool = False,
+    ) -> None:
+        """Takes what it serves.
+
+        `peer_address` is a Unix socket, `unix:/…`, for calls of one service of this process to another;
+        `share_port` says whether other processes listen on the same port.
+        """
+        self._settings = settings
+        self._services = services
+        self._layers = layers
+        self._health = health
+        self._peer_address = peer_address
+        self._share_port = share_port
+        self.port = 0
+        """The port that was taken, once started."""
+
+    async def start(self) -> None:
+        """Takes the port, starts the services, then answers; SettingsError when the port cannot be had."""
+        self._server = self._make()
+        for service in self._services:
+            await service.start()
+        await self._server.start()
+        self._health.serve()
+
+    async def stop(self) -> None:
+        """Says NOT_SERVING, waits, lets running calls end, then stops the services."""
+        self._health.drain()
+        await asyncio.sleep(self._settings.drain_seconds)
+        await self._server.stop(self._settings.grace_seconds)
+        for service in reversed(self._services):
+            await service.stop()
+
+    def _make(self) -> grpc.aio.Server:
+        server = grpc.aio.server(interceptors=[self._layers], options=self._options())
+        for service in self._services:
+            service.register(server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if self._settings.reflection:
+            add_reflection(server, [*(service.full_name for service in self._services), HEALTH])
+        self.port = _bind(server, self._settings.listen, "DIFYRPC_LISTEN", credentials(self._settings))
+        if self._peer_address:
+            _bind(server, self._peer_address, "TMPDIR", None)
+        return server
+
+    def _options(self) -> list[tuple[str, int]]:
+        ping_ms = int(self._settings.min_ping_interval_seconds * 1000)
+        return [
+            # Without this two servers would share one port in silence.
+            ("grpc.so_reuseport", int(self._share_port)),
+            # The layer that counts bytes answers with the limit's name; gRPC's own refusal is the wall behind it.
+            ("grpc.max_receive_message_length", 2 * self._settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.http2.min_ping_interval_without_data_ms", ping_ms),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+
+
+class ProbePort:
+    """The second, plain port that answers health alone: Kubernetes' gRPC probes speak no TLS."""
+
+    def __init__(self, health: Health, address: str) -> None:
+        """Takes the state to show and where to listen, `host:port`."""
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
+        self.port = _bind(self._server, address, "DIFYRPC_HEALTH_LISTEN", None)
+        """The port that was taken."""
+
+    async def start(self) -> None:
+        """Opens the port."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Closes the port at once."""
+        await self._server.stop(None)
+
+
+def credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
+    """Reads the certificate files; None for a plain port, SettingsError when a file cannot be used."""
+    if settings.tls_certificate is None:
+        return None
+    chain = read_pem(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
+    client_ca = read_pem(settings.tls_client_ca, "DIFYRPC_TLS_CLIENT_CA") if settings.tls_client_ca else None
+    return grpc.ssl_server_credentials(
+        [(settings.tls_key.encode(), chain)],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )
+
+
+def read_pem(path: Path, name: str) -> bytes:
+    """Reads a PEM file that the setting `name` points to."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{name}={path}: cannot be read ({error.strerror})") from error
+    if b"-----BEGIN" not in data:
+        raise SettingsError(f"{name}={path}: is not a PEM file")
+    return data
+
+
+def _bind(server: grpc.aio.Server, address: str, name: str, secure: grpc.ServerCredentials | None) -> int:
+    try:
+        port = server.add_secure_port(address, secure) if secure else server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise SettingsError(f"{name}={address}: cannot listen there; is the port taken?") from error
+    return port

@@ -20,7 +20,8 @@ class GrpcTransport:
 
     def __init__(self, endpoint: Endpoint, pool: Pool = PROCESS_POOL) -> None:
         self._lease = Lease(endpoint, pool)
-        self.close = weakref.finalize(self, self._lease.release)  # a client that is dropped gives back as well
+        self._finalizer = weakref.finalize(self, self._lease.release)  # a client that is dropped gives back as well
+        self._finalizer.atexit = False
 
     def unary(
         self, method: Method[Req, Res], request: Req, timeout: float, metadata: Metadata, wait_for_ready: bool = False
@@ -44,6 +45,10 @@ class GrpcTransport:
             yield from _responses(call(_sent(method, requests), timeout, metadata))
         except grpc.RpcError as error:
             raise typed(error, metadata) from error
+
+    def close(self) -> None:
+        """Gives the channels back; a second time does nothing."""
+        self._finalizer()
 
 
 def _sent(method: Method[Req, Res], requests: Iterable[Req]) -> object:

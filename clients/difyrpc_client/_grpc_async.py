@@ -10,11 +10,11 @@ from typing import Any, cast
 import grpc
 import grpc.aio
 
-from difyrpc_client._errors import DifyrpcError, RpcFailure, from_rpc_error
+from difyrpc_client._grpc import typed
 from difyrpc_client._methods import Method, Req, Res
 from difyrpc_client._pool import Options, channel_options, multicallable
 from difyrpc_client._settings import Endpoint
-from difyrpc_client._transport import Metadata, request_id_of
+from difyrpc_client._transport import Metadata
 
 Loop = asyncio.AbstractEventLoop
 
@@ -152,8 +152,3 @@ async def _end(call: Any) -> None:
     if not call.done():
         call.cancel()
         await call.code()
-
-
-def typed(error: grpc.RpcError, metadata: Metadata) -> DifyrpcError:
-    """Answers the error of ours for one of grpc."""
-    return from_rpc_error(cast("RpcFailure", error), request_id_of(metadata))

@@ -177,3 +177,43 @@ class _Attempts:
         """Answers whether no try is left, or none that could begin before the deadline."""
         ends = self._clock.now() + state.upcoming_sleep
         return state.attempt_number >= self._retry.attempts or ends >= self._deadline
+
+
+class Resumption:
+    """Decides how long to wait before a transfer goes on from where it stood; tries without progress count."""
+
+    def __init__(self, retry: Retry, deadline: float, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.clock = clock
+        self._retry = retry
+        self._deadline = deadline
+        self._failures = 0
+        self._tries = 1
+        self._position = -1
+
+    def left(self) -> float:
+        """Answers the seconds until the deadline, never less than one millisecond."""
+        return max(0.001, self._deadline - self.clock.now())
+
+    def after(self, error: DifyrpcError, position: int, also: bool = False) -> float:
+        """Answers the seconds to wait after a failure at `position`; raises the error where going on is no use.
+
+        `also` says that this error, though not a passing one by its class, will pass.
+        """
+        self._failures = 1 if position > self._position else self._failures + 1
+        self._position = max(position, self._position)
+        error.attempts = self._tries
+        self._tries += 1
+        wait = self._retry.wait(self._failures, error)
+        if not (also or passing(error)) or self._failures >= self._retry.attempts or wait >= self.left():
+            raise error
+        return wait
+
+    def pause(self, seconds: float) -> None:
+        """Waits, blocking the thread."""
+        self.clock.sleep(seconds)
+
+    async def pause_async(self, seconds: float) -> None:
+        """Waits in the event loop."""
+        import asyncio
+
+        await (self.clock.sleep_async or asyncio.sleep)(seconds)

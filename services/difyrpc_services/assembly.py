@@ -12,20 +12,19 @@ from prometheus_client import CollectorRegistry
 
 from difyrpc_services.catalogue import CATALOGUE, SERVICES, Entry
 from difyrpc_services.runtime.access import Delegations, Doorkeeper, read_identities
-from difyrpc_services.runtime.database import Database, migrate, open_database
+from difyrpc_services.runtime.database import Database, open_database
 from difyrpc_services.runtime.exposition import CallMetrics, registry_for
 from difyrpc_services.runtime.health import Health
 from difyrpc_services.runtime.interceptors import Layers, Limits
-from difyrpc_services.runtime.keys import DatabaseKeys, KeyRing
+from difyrpc_services.runtime.keys import DatabaseKeys, KeyRing, bootstrap
 from difyrpc_services.runtime.methods import Method, all_methods
 from difyrpc_services.runtime.peers import Peers
 from difyrpc_services.runtime.replay import Replay
+from difyrpc_services.runtime.schema import migrate, pending
 from difyrpc_services.runtime.server import Server, ServerSettings
 from difyrpc_services.runtime.service import House, Service
 from difyrpc_services.runtime.settings import SettingsError
 from difyrpc_services.runtime.state import state_folder
-
-PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,28 +50,54 @@ def chosen(names: Sequence[str]) -> list[Entry]:
     return [entry for name, entry in SERVICES.items() if not names or name in names]
 
 
-def migration_folders() -> dict[str, Path]:
-    """Answers where the numbered migrations of the runtime and of every service lie, in the order to run them."""
-    owners = ["runtime", *SERVICES]
-    return {name: PACKAGE / name / "migrations" for name in owners if (PACKAGE / name / "migrations").is_dir()}
-
-
 @asynccontextmanager
 async def open_premises(env: Mapping[str, str], names: Sequence[str]) -> AsyncIterator[Premises]:
-    """Reads the settings and opens the database; closes both at the end."""
+    """Reads the settings and opens the database for the named services; closes it at the end."""
     settings = ServerSettings.from_env(env)
     state = state_folder(settings.state, env)
     database = await open_database(env, state)
-    delegations = Delegations()
+    try:
+        async with premises_over(database, env, state, names) as premises:
+            yield premises
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def premises_over(
+    database: Database, env: Mapping[str, str], state: Path, names: Sequence[str]
+) -> AsyncIterator[Premises]:
+    """Makes the house over a database that is open, and stays so."""
     with tempfile.TemporaryDirectory(prefix="difyrpc-") as folder:
-        peer_address = f"unix:{folder}/peers.sock"
-        peers = Peers(env, here=[entry.name for entry in chosen(names)], address=peer_address)
+        address = f"unix:{folder}/peers.sock"
+        peers = Peers(env, here=[entry.name for entry in chosen(names)], address=address)
         try:
-            house = House(env=env, state=state, database=database, peers=peers)
-            yield Premises(house=house, settings=settings, delegations=delegations, peer_address=peer_address)
+            yield Premises(
+                house=House(env=env, state=state, database=database, peers=peers),
+                settings=ServerSettings.from_env(env),
+                delegations=Delegations(),
+                peer_address=address,
+            )
         finally:
             await peers.close()
-            await database.close()
+
+
+async def ready_schema(database: Database) -> None:
+    """Migrates the embedded database; SettingsError when the user's own has migrations to come."""
+    if database.is_embedded:
+        await migrate(database)
+        return
+    waiting = await pending(database)
+    if waiting:
+        raise SettingsError(f"the database lacks {len(waiting)} migrations of this release; run `difyrpc migrate`")
+
+
+async def prepare(premises: Premises) -> str:
+    """Makes the database ready and answers the first API key's token, to be shown once; empty when there are keys."""
+    await ready_schema(premises.database)
+    if premises.settings.auth == "none":
+        return ""
+    return await bootstrap(DatabaseKeys(premises.database), premises.house.env) or ""
 
 
 def build_services(premises: Premises, names: Sequence[str]) -> list[Service]:
@@ -93,6 +118,7 @@ def build_server(
     layers = Layers(
         methods=methods([SERVICES[service.name] for service in services]),
         known=methods(CATALOGUE),
+        runnable=SERVICES,
         doorkeeper=_doorkeeper(premises),
         limits=Limits(
             concurrent_calls=settings.max_concurrent_calls,

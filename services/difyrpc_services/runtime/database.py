@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from difyrpc_services.runtime.errors import Aborted, DeadlineExceeded, ResourceExhausted, ServiceError, Unavailable
@@ -183,7 +184,9 @@ class Database:
         connection = await self._take(pool)
         try:
             yield connection
-            await connection.execute(b"COMMIT", prepare=False)
+            if connection.info.transaction_status == TransactionStatus.INERROR:
+                raise pg.InFailedSqlTransaction("a statement failed and its error was swallowed: nothing is committed")
+            await connection.commit()
         except BaseException:
             await _roll_back(connection)
             raise
@@ -247,3 +250,74 @@ class Database:
         async with self.connection() as connection:
             schema = await _vector_schema(connection)
         self._begin = _begin_statement(self.settings, schema)
+
+
+async def open_database(env: Mapping[str, str], state: Path) -> Database:
+    """Opens the user's database, or the embedded one in the state folder when `DIFYRPC_DATABASE_URL` is unset."""
+    settings = DatabaseSettings.from_env(env)
+    embedded = None if settings.url else EmbeddedPostgres(state, PostgresSettings.from_env(env))
+    database = Database(settings, embedded)
+    try:
+        await database.open()
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what the driver raises for an outage, a limit or a conflict into a ServiceError without host or user."""
+    try:
+        yield
+    except (psycopg.OperationalError, pg.ReadOnlySqlTransaction) as error:
+        failure = _service_error(error)
+        log.warning("%s: %s", failure.reason, type(error).__name__)
+        raise failure from error
+
+
+def unavailable() -> Unavailable:
+    """Makes the error of an outage."""
+    return Unavailable(
+        "DATABASE_UNAVAILABLE", "the database does not answer; nothing was changed", retry_after=RETRY_SECONDS
+    )
+
+
+def _service_error(error: psycopg.Error) -> ServiceError:
+    match error:
+        case pg.QueryCanceled():
+            return DeadlineExceeded("DATABASE_TIMEOUT", "a statement took longer than the database's limit")
+        case pg.DeadlockDetected() | pg.SerializationFailure():
+            return Aborted(
+                "DATABASE_CONFLICT",
+                "two calls changed the same rows; repeat this one",
+                retry_after=CONFLICT_RETRY_SECONDS,
+            )
+        case pg.DiskFull():
+            return ResourceExhausted("DATABASE_FULL", "the database has no space left")
+        case _:
+            return unavailable()
+
+
+def _begin_statement(settings: DatabaseSettings, vector_schema: str) -> bytes:
+    """Writes what begins a transaction; one simple query of three statements costs one round trip."""
+    schemas = dict.fromkeys((settings.schema, "public", vector_schema or "public"))
+    statement = sql.SQL("BEGIN; SET LOCAL search_path TO {}; SET LOCAL statement_timeout TO {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, schemas)), sql.Literal(round(settings.statement_timeout_seconds * 1000))
+    )
+    return statement.as_bytes(None)
+
+
+async def _vector_schema(connection: Connection) -> str:
+    cursor = await connection.execute(
+        "SELECT nspname FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else ""
+
+
+async def _roll_back(connection: Connection) -> None:
+    try:
+        await connection.rollback()
+    except psycopg.Error:
+        await connection.close()  # the pool replaces it

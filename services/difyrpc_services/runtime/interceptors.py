@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -81,14 +81,18 @@ class Layers(grpc.aio.ServerInterceptor):
         *,
         methods: Mapping[str, Method],
         known: Mapping[str, Method],
+        runnable: Container[str],
         doorkeeper: Doorkeeper,
         limits: Limits,
         metrics: CallMetrics,
         replay: Replay | None,
     ) -> None:
-        """Takes the methods that run here, and those of every contract to tell why one does not run."""
+        """Takes the methods that run here, and to tell why one does not: those of every contract, and the names of
+        the services that this release can run.
+        """
         self._methods = methods
         self._known = known
+        self._runnable = runnable
         self._doorkeeper = doorkeeper
         self._limits = limits
         self._metrics = metrics
@@ -100,7 +104,7 @@ class Layers(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         method = self._methods.get(path)
         if handler is None:
-            return _refusal(path, self._known.get(path))
+            return _refusal(path, self._known.get(path), self._runnable)
         if method is None:
             return handler
         return self._wrapped(handler, method)
@@ -294,17 +298,9 @@ def _too_large(reason: str, template: str, data: bytes, most: int) -> ResourceEx
     )
 
 
-def _refusal(path: str, method: Method | None) -> Any:
+def _refusal(path: str, method: Method | None, runnable: Container[str]) -> Any:
     """Answers a handler that says why `path` cannot be called; it fits every shape of rpc."""
-    if method is None:
-        error = Unimplemented("UNKNOWN_METHOD", "no contract of this release has the method {method}", method=path)
-    else:
-        error = Unimplemented(
-            "SERVICE_NOT_RUNNING",
-            "{service} does not run here; {how}",
-            service=method.service,
-            how=_how_to_start(method.service),
-        )
+    error = _why_not(path, method, runnable)
 
     async def refuse(_requests: Any, context: Any) -> AsyncIterator[bytes]:
         await context.abort(statuses.code_of(error), error.message, statuses.trailers(error))
@@ -313,5 +309,16 @@ def _refusal(path: str, method: Method | None) -> Any:
     return grpc.stream_stream_rpc_method_handler(refuse)  # type: ignore[arg-type]  # the stubs know no async ones
 
 
-def _how_to_start(service: str) -> str:
-    return f"start it with `difyrpc serve {service}` or name it where you serve the others"
+def _why_not(path: str, method: Method | None, runnable: Container[str]) -> Unimplemented:
+    if method is None:
+        return Unimplemented("UNKNOWN_METHOD", "no contract of this release has the method {method}", method=path)
+    if method.service not in runnable:
+        return Unimplemented(
+            "SERVICE_NOT_BUILT", "{service} is a contract without a server in this release", service=method.service
+        )
+    return Unimplemented(
+        "SERVICE_NOT_RUNNING",
+        "{service} does not run here; start it with `{command}`, or call the address where it runs",
+        service=method.service,
+        command=f"difyrpc serve {method.service}",
+    )

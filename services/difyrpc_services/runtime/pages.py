@@ -43,7 +43,7 @@ def decode(token: str, bound_to: Any, *, field: str = "page_token") -> dict[str,
     raw = _raw(token, field)
     position = _position(raw[BOUND_BYTES:])
     if position is None:
-        raise _invalid(field)
+        raise invalid_token(field)
     if raw[:BOUND_BYTES] != _fingerprint(bound_to):
         raise InvalidArgument(
             "PAGE_TOKEN_MISMATCH",
@@ -53,13 +53,20 @@ def decode(token: str, bound_to: Any, *, field: str = "page_token") -> dict[str,
     return position
 
 
+def invalid_token(field: str = "page_token") -> InvalidArgument:
+    """Answers the error for a token whose position is not one that this listing makes."""
+    return InvalidArgument(
+        "INVALID_PAGE_TOKEN", "the page token is not one that this server made; begin again without one", field=field
+    )
+
+
 def _raw(token: str, field: str) -> bytes:
     if len(token) > MAX_TOKEN:
-        raise _invalid(field)
+        raise invalid_token(field)
     try:
         return urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
     except (UnicodeEncodeError, binascii.Error, ValueError):
-        raise _invalid(field) from None
+        raise invalid_token(field) from None
 
 
 def _position(data: bytes) -> dict[str, Any] | None:
@@ -84,9 +91,3 @@ def _storable(value: Any) -> bool:
 def _fingerprint(bound_to: Any) -> bytes:
     text = json.dumps(bound_to, sort_keys=True, default=str, ensure_ascii=True)
     return hashlib.blake2s(text.encode(), digest_size=BOUND_BYTES).digest()
-
-
-def _invalid(field: str) -> InvalidArgument:
-    return InvalidArgument(
-        "INVALID_PAGE_TOKEN", "the page token is not one that this server made; begin again without one", field=field
-    )

@@ -25,7 +25,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import quote
 
 from difyrpc_services.runtime import postgres_guard
 from difyrpc_services.runtime.settings import SettingsError, read
@@ -109,7 +110,7 @@ class Account:
     """Whether it is another user than ours."""
 
     @property
-    def arguments(self) -> dict[str, object]:
+    def arguments(self) -> dict[str, Any]:
         """What `subprocess` needs to start a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
 
@@ -136,6 +137,11 @@ class EmbeddedPostgres:
             raise RuntimeError("the embedded PostgreSQL was not started")
         password = (self._folder / "password").read_text().strip()
         return {"host": str(self._socket), "user": SUPERUSER, "password": password, "dbname": DATABASE_NAME}
+
+    def url(self) -> str:
+        """Answers the same as a URL, for another process."""
+        parts = {name: quote(value, safe="") for name, value in self.conninfo().items()}
+        return "postgresql://{user}:{password}@/{dbname}?host={host}".format_map(parts)
 
     def start(self) -> None:
         """Makes sure that the server runs and that it stays as long as this process uses it; blocks.
@@ -195,8 +201,21 @@ class EmbeddedPostgres:
                 f"{data} was written by PostgreSQL {version} and this is {MAJOR_VERSION}: dump it with the older"
                 " release of difyrpc and restore it into an empty state folder"
             )
+        run_guard(self._plan(installation, data, account), self._folder / "postgres.log")
+
+    def _plan(self, installation: Path, data: Path, account: Account) -> dict[str, Any]:
+        """Writes down what the guard shall run; it knows nothing else."""
         socket, is_temporary = make_socket_folder(self._folder, account)
-        run_guard(self._folder, installation, data, socket, is_temporary, account)
+        options = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        return {
+            "folder": str(self._folder),
+            "data": str(data),
+            "socket": str(socket),
+            "remove_socket_folder": is_temporary,
+            "command": [str(installation / "bin/postgres"), "-D", str(data), "-k", str(socket), *options],
+            "environment": _environment(),
+            "account": account.arguments,
+        }
 
     def _password(self) -> str:
         password = secrets.token_urlsafe(PASSWORD_BYTES)
@@ -331,7 +350,7 @@ def initialise(installation: Path, data: Path, password: str, account: Account) 
 
 
 def _run(command: list[str], account: Account) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         command,
         check=False,
         capture_output=True,
@@ -340,8 +359,9 @@ def _run(command: list[str], account: Account) -> subprocess.CompletedProcess[st
         env=_environment(),
         stdin=subprocess.DEVNULL,
         umask=0o077,
-        **account.arguments,  # type: ignore[call-overload]  # user, group and extra_groups, or nothing
+        **account.arguments,
     )
+    return done
 
 
 def _environment() -> dict[str, str]:
@@ -365,28 +385,12 @@ def make_socket_folder(folder: Path, account: Account) -> tuple[Path, bool]:
     return socket, is_temporary
 
 
-def run_guard(
-    folder: Path, installation: Path, data: Path, socket: Path, is_temporary: bool, account: Account
-) -> None:
+def run_guard(plan: Mapping[str, Any], log_file: Path) -> None:
     """Starts the guard, which starts the server, and waits until it takes connections."""
-    options = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
     reader, writer = os.pipe()
-    plan = {
-        "folder": str(folder),
-        "data": str(data),
-        "socket": str(socket),
-        "remove_socket_folder": is_temporary,
-        "command": [str(installation / "bin/postgres"), "-D", str(data), "-k", str(socket), *options],
-        "environment": _environment(),
-        "user": None,
-        "group": None,
-        "extra_groups": None,
-        "report": writer,
-        **account.arguments,
-    }
     try:
         subprocess.run(
-            [sys.executable, "-I", "-S", postgres_guard.__file__, json.dumps(plan)],
+            [sys.executable, "-I", "-S", postgres_guard.__file__, json.dumps({**plan, "report": writer})],
             check=True,
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -396,7 +400,7 @@ def run_guard(
             start_new_session=True,
         )
         os.close(writer)
-        _read_report(reader, folder / "postgres.log")
+        _read_report(reader, log_file)
     finally:
         os.close(reader)
 

@@ -115,19 +115,17 @@ def start(plan: Mapping[str, Any], server: int) -> subprocess.Popen[bytes]:
             signal.signal(number, signal.SIG_DFL)
 
     try:
-        return subprocess.Popen(  # noqa: PLW1509  # the guard has one thread
+        return subprocess.Popen(
             plan["command"],
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,
             cwd="/",
             env=plan["environment"],
-            user=plan["user"],
-            group=plan["group"],
-            extra_groups=plan["extra_groups"],
+            **plan["account"],
             umask=0o077,
             pass_fds=(server,),
-            preexec_fn=die_with_the_guard,
+            preexec_fn=die_with_the_guard,  # noqa: PLW1509  # the guard has one thread
         )
     finally:
         os.close(descriptor)

@@ -37,7 +37,7 @@ class MetricsCollectorStub:
     whose answer was lost is sent again as it is.
 
     INVALID_ARGUMENT, with the field's path and nothing recorded:
-    `WRITER_ID_INVALID`, `SEQUENCE_INVALID` (0, or above 2^63-1),
+    `WRITER_ID_INVALID`, `SEQUENCE_INVALID` (below 1),
     `SEQUENCE_REUSED` (the last committed sequence came with another body),
     `TOO_MANY_OBSERVATIONS`, `TOO_MANY_LABEL_SETS`, `LABEL_SET_UNKNOWN`,
     `LABEL_INVALID`, `TOO_MANY_LABELS`, `TIME_INVALID`, `TIME_TOO_OLD`,
@@ -119,7 +119,7 @@ class MetricsCollectorAsyncStub:
     whose answer was lost is sent again as it is.
 
     INVALID_ARGUMENT, with the field's path and nothing recorded:
-    `WRITER_ID_INVALID`, `SEQUENCE_INVALID` (0, or above 2^63-1),
+    `WRITER_ID_INVALID`, `SEQUENCE_INVALID` (below 1),
     `SEQUENCE_REUSED` (the last committed sequence came with another body),
     `TOO_MANY_OBSERVATIONS`, `TOO_MANY_LABEL_SETS`, `LABEL_SET_UNKNOWN`,
     `LABEL_INVALID`, `TOO_MANY_LABELS`, `TIME_INVALID`, `TIME_TOO_OLD`,
@@ -203,7 +203,7 @@ class MetricsCollectorServicer(metaclass=abc.ABCMeta):
         whose answer was lost is sent again as it is.
 
         INVALID_ARGUMENT, with the field's path and nothing recorded:
-        `WRITER_ID_INVALID`, `SEQUENCE_INVALID` (0, or above 2^63-1),
+        `WRITER_ID_INVALID`, `SEQUENCE_INVALID` (below 1),
         `SEQUENCE_REUSED` (the last committed sequence came with another body),
         `TOO_MANY_OBSERVATIONS`, `TOO_MANY_LABEL_SETS`, `LABEL_SET_UNKNOWN`,
         `LABEL_INVALID`, `TOO_MANY_LABELS`, `TIME_INVALID`, `TIME_TOO_OLD`,

@@ -1,0 +1,198 @@
+"""How every call is made: its metadata, its deadline, its repetitions. Twins over one Plan."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from difyrpc_client._errors import ConfigurationError, DifyrpcError
+from difyrpc_client._methods import Method, Repeat, Req, Res
+from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry, passing, repeat, repeat_async
+from difyrpc_client._settings import CallOptions
+from difyrpc_client._transport import AsyncTransport, Metadata, Transport
+
+T = TypeVar("T")
+
+
+def may_repeat(method: Method[Req, Res], error: DifyrpcError, retry: Retry) -> bool:
+    """Answers whether the call that failed so may be sent again at all."""
+    return method.repeat is not Repeat.NEVER and retry.attempts > 1 and passing(error)
+
+
+def with_request_id(method: Method[Req, Res], request: Req) -> Req:
+    """Gives a request the id under which the server recognises its repetition, unless the caller gave one."""
+    if method.repeat is Repeat.WITH_REQUEST_ID and not request.request_id:  # type: ignore[attr-defined]
+        request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
+    return request
+
+
+def metadata_of(options: CallOptions, token: str | None, request_id: str) -> Metadata:
+    """Answers what a call carries beside its message."""
+    metadata = (*options.labels, ("x-request-id", request_id))
+    return metadata if token is None else (("authorization", bearer(token)), *metadata)
+
+
+def bearer(token: str) -> str:
+    """Answers the value of `authorization`; ConfigurationError for a token that no header can hold."""
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigurationError("the token is empty or holds characters that a header cannot; it is not shown here")
+    return f"Bearer {token}"
+
+
+def new_request_id(options: CallOptions) -> str:
+    """Answers the id of one call in our errors and the server's log."""
+    return options.request_id or uuid.uuid4().hex
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls:
+    """Makes calls and blocks until they are answered."""
+
+    transport: Callable[[str], Transport]
+    """Answers the transport of a service by its name."""
+    options: CallOptions
+    """What every call carries."""
+    clock: Clock = SYSTEM_CLOCK
+    """Time, and how to wait."""
+
+    def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
+        """Sends one message and answers one, within `timeout` seconds."""
+        request = with_request_id(method, request)
+        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        seconds = self.options.timeout if timeout is None else timeout
+        deadline = self.clock.now() + seconds
+        try:
+            return transport.unary(method, request, seconds, self.metadata(request_id))
+        except DifyrpcError as error:
+            retry = self.options.retry
+            if not may_repeat(method, error, retry):
+                raise
+            return repeat(
+                lambda left: transport.unary(method, request, left, self.metadata(request_id), retry.wait_for_ready),
+                error,
+                retry,
+                deadline,
+                self.clock,
+            )
+
+    def stream(
+        self, method: Method[Req, Res], requests: Callable[[], Iterable[Req]], timeout: float | None = None
+    ) -> Generator[Res, None, None]:
+        """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
+        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        seconds = self.options.stream_timeout if timeout is None else timeout
+
+        def begin(left: float) -> tuple[list[Res], Generator[Res, None, None]]:
+            answers = transport.stream(method, requests(), left, self.metadata(request_id))
+            return [answer for answer in [next(answers, None)] if answer is not None], answers
+
+        first, answers = self._begun(method, begin, seconds)
+        try:
+            yield from first
+            yield from answers
+        finally:
+            answers.close()
+
+    def metadata(self, request_id: str) -> Metadata:
+        """Answers what the next try carries; asks the token's provider."""
+        token = self.options.token
+        if token is not None and not isinstance(token, str):
+            token = _plain(token())
+        return metadata_of(self.options, token, request_id)
+
+    def changed(self, **options: object) -> Calls:
+        """Answers the same with other options."""
+        return replace(self, options=replace(self.options, **options))  # type: ignore[arg-type]
+
+    def _begun(self, method: Method[Req, Res], begin: Callable[[float], T], seconds: float) -> T:
+        deadline = self.clock.now() + seconds
+        try:
+            return begin(seconds)
+        except DifyrpcError as error:
+            if not may_repeat(method, error, self.options.retry):
+                raise
+            return repeat(begin, error, self.options.retry, deadline, self.clock)
+
+
+def _plain(token: str | Awaitable[str]) -> str:
+    if isinstance(token, str):
+        return token
+    if inspect.iscoroutine(token):
+        token.close()
+    raise ConfigurationError("the token's provider is asynchronous; connect() needs one that answers text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsyncCalls:
+    """Makes calls in the running event loop."""
+
+    transport: Callable[[str], AsyncTransport]
+    """Answers the transport of a service by its name."""
+    options: CallOptions
+    """What every call carries."""
+    clock: Clock = SYSTEM_CLOCK
+    """Time, and how to wait."""
+
+    async def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
+        """Sends one message and answers one, within `timeout` seconds."""
+        request = with_request_id(method, request)
+        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        seconds = self.options.timeout if timeout is None else timeout
+
+        async def send(left: float, wait_for_ready: bool = self.options.retry.wait_for_ready) -> Res:
+            return await transport.unary(method, request, left, await self.metadata(request_id), wait_for_ready)
+
+        deadline = self.clock.now() + seconds
+        try:
+            return await send(seconds, False)
+        except DifyrpcError as error:
+            if not may_repeat(method, error, self.options.retry):
+                raise
+            return await repeat_async(send, error, self.options.retry, deadline, self.clock)
+
+    async def stream(
+        self,
+        method: Method[Req, Res],
+        requests: Callable[[], Iterable[Req] | AsyncIterable[Req]],
+        timeout: float | None = None,
+    ) -> AsyncGenerator[Res, None]:
+        """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
+        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        seconds = self.options.stream_timeout if timeout is None else timeout
+
+        async def begin(left: float) -> tuple[list[Res], AsyncGenerator[Res, None]]:
+            answers = transport.stream(method, requests(), left, await self.metadata(request_id))
+            return [answer for answer in [await anext(answers, None)] if answer is not None], answers
+
+        first, answers = await self._begun(method, begin, seconds)
+        try:
+            for answer in first:
+                yield answer
+            async for answer in answers:
+                yield answer
+        finally:
+            await answers.aclose()
+
+    async def metadata(self, request_id: str) -> Metadata:
+        """Answers what the next try carries; asks the token's provider."""
+        token = self.options.token
+        if token is not None and not isinstance(token, str):
+            answer = token()
+            token = answer if isinstance(answer, str) else await answer
+        return metadata_of(self.options, token, request_id)
+
+    def changed(self, **options: object) -> AsyncCalls:
+        """Answers the same with other options."""
+        return replace(self, options=replace(self.options, **options))  # type: ignore[arg-type]
+
+    async def _begun(self, method: Method[Req, Res], begin: Callable[[float], Awaitable[T]], seconds: float) -> T:
+        deadline = self.clock.now() + seconds
+        try:
+            return await begin(seconds)
+        except DifyrpcError as error:
+            if not may_repeat(method, error, self.options.retry):
+                raise
+            return await repeat_async(begin, error, self.options.retry, deadline, self.clock)

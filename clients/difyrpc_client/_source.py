@@ -1,0 +1,115 @@
+"""What is uploaded: read again from any offset, hashed once while it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from difyrpc_client._errors import InvalidArgument
+
+CHUNK_BYTES = 1024 * 1024  # the best size for streams, measured
+SPOOL_BYTES = 8 * 1024 * 1024  # what cannot be read twice is kept in memory up to this, then in a temporary file
+
+Uploadable = str | os.PathLike[str] | bytes | IO[bytes] | Iterable[bytes]
+
+
+class Source:
+    """Bytes to upload. One reader at a time: a new one ends the reader before it."""
+
+    def __init__(self, file: IO[bytes], *, owned: bool) -> None:
+        self._file = file
+        self._owned = owned
+        self._begin = file.tell()
+        self.size = file.seek(0, os.SEEK_END) - self._begin
+        """Bytes from where the file stood when it was handed over to its end."""
+        self.error: Exception | None = None
+        """What reading raised; grpc would hide it."""
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+        self._reader = 0
+        self._lock = threading.Lock()
+
+    def chunks(self, offset: int) -> Iterator[bytes]:
+        """Yields the bytes from `offset` on, in pieces of 1 MiB."""
+        self._hash_up_to(offset)
+        with self._lock:
+            self._reader += 1
+            reader = self._reader
+        while data := self.piece(reader, offset):
+            yield data
+            offset += len(data)
+
+    def piece(self, reader: int, offset: int) -> bytes:
+        """Reads the piece at `offset` for a reader; nothing at the end, or if another reader has begun."""
+        try:
+            with self._lock:
+                if reader != self._reader or offset >= self.size:
+                    return b""
+                return self._read(offset, min(CHUNK_BYTES, self.size - offset))
+        except Exception as error:
+            self.error = error
+            raise
+
+    def sha256(self) -> str:
+        """Answers the hash of all bytes; reads what no reader has read."""
+        self._hash_up_to(self.size)
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Closes what was opened here, never the caller's file."""
+        if self._owned:
+            self._file.close()
+
+    def _hash_up_to(self, offset: int) -> None:
+        with self._lock:
+            while self._hashed < offset and self._read(self._hashed, min(CHUNK_BYTES, offset - self._hashed)):
+                pass
+
+    def _read(self, offset: int, length: int) -> bytes:
+        self._file.seek(self._begin + offset)
+        data = self._file.read(length)
+        if offset <= self._hashed < offset + len(data):
+            self._hash.update(data[self._hashed - offset :])
+            self._hashed = offset + len(data)
+        return data
+
+
+def open_source(source: Uploadable) -> Source:
+    """Opens a path, bytes, a binary file or an iterable of bytes; InvalidArgument for anything else."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Source(io.BytesIO(source), owned=True)
+    if isinstance(source, str | os.PathLike):
+        return Source(Path(source).open("rb"), owned=True)
+    if hasattr(source, "read"):
+        return _file_source(cast("IO[bytes]", source))
+    if isinstance(source, Iterable):
+        return spooled(source)
+    raise InvalidArgument(f"a {type(source).__name__} cannot be uploaded; give a path, bytes, a binary file or chunks")
+
+
+def _file_source(file: IO[bytes]) -> Source:
+    if isinstance(file, io.TextIOBase):
+        raise InvalidArgument("the file to upload is open as text; open it with mode 'rb'")
+    if hasattr(file, "seekable") and file.seekable():
+        return Source(file, owned=False)
+    return spooled(iter(lambda: file.read(CHUNK_BYTES), b""))
+
+
+def spooled(chunks: Iterable[bytes]) -> Source:
+    """Keeps what can be read only once, so that a broken upload can go on."""
+    file = new_spool()
+    for chunk in chunks:
+        file.write(chunk)
+    file.seek(0)
+    return Source(file, owned=True)
+
+
+def new_spool() -> IO[bytes]:
+    """Opens a file in memory that moves to the disk when it grows."""
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # Source closes it

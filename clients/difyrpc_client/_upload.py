@@ -1,0 +1,215 @@
+"""Uploads that go on after a broken connection: start, write from the committed bytes, query, finish."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import suppress
+
+from difyrpc.files.v1 import files_pb2 as pb
+from difyrpc_client._calls import AsyncCalls, Calls
+from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, Unavailable
+from difyrpc_client._methods import rpc
+from difyrpc_client._retry import NO_RETRY, Resumption, passing
+from difyrpc_client._source import Source, Uploadable, new_spool, open_source
+
+START = rpc("FileStorage.StartUpload", pb.StartUploadRequest, pb.StartUploadResponse)
+WRITE = rpc("FileStorage.WriteUpload", pb.WriteUploadRequest, pb.WriteUploadResponse)
+QUERY = rpc("FileStorage.QueryUpload", pb.QueryUploadRequest, pb.QueryUploadResponse)
+FINISH = rpc("FileStorage.FinishUpload", pb.FinishUploadRequest, pb.FinishUploadResponse)
+ABORT = rpc("FileStorage.AbortUpload", pb.AbortUploadRequest, pb.AbortUploadResponse)
+
+BUSY = "UPLOAD_BUSY"  # the server has not noticed yet that the connection before is gone
+Progress = Callable[[int, int], None]
+
+
+class _Upload:
+    """What an upload knows of itself while it runs; shared by the twins."""
+
+    def __init__(self, source: Source, resumption: Resumption, progress: Progress | None) -> None:
+        self.source = source
+        self.resumption = resumption
+        self.name = ""
+        self.committed = 0
+        self._progress = progress
+        self._told = -1
+
+    def start_request(self, spec: pb.FileSpec) -> pb.StartUploadRequest:
+        """Asks to begin; the size is known, since what could be read only once was kept first."""
+        spec.size_bytes = self.source.size
+        return pb.StartUploadRequest(spec=spec)
+
+    def note(self, committed: int) -> None:
+        """Takes what the server has made durable, and tells the caller when it grew."""
+        self.committed = max(committed, self.committed)
+        if self._progress and self.committed > self._told:
+            self._told = self.committed
+            self._progress(self.committed, self.source.size)
+
+    def requests(self) -> Iterator[pb.WriteUploadRequest]:
+        """Yields the messages of one stream, from the committed bytes on."""
+        yield self.start()
+        for data in self.source.chunks(self.committed):
+            yield pb.WriteUploadRequest(chunk=pb.Chunk(data=data))
+
+    def start(self) -> pb.WriteUploadRequest:
+        """Says where one stream begins."""
+        return pb.WriteUploadRequest(start=pb.UploadPosition(upload=self.name, offset=self.committed))
+
+    def check_whole(self) -> None:
+        """Raises Unavailable where a stream ended well and yet before everything was durable."""
+        if self.committed < self.source.size:
+            raise Unavailable(f"the stream ended at byte {self.committed} of {self.source.size}")
+
+    def finish_request(self) -> pb.FinishUploadRequest:
+        """Asks to make it a file, if it is what was read here."""
+        return pb.FinishUploadRequest(upload=self.name, size_bytes=self.source.size, sha256=self.source.sha256())
+
+    def wait_after(self, error: DifyrpcError) -> float:
+        """Answers the seconds to wait before going on, or raises what ended the upload for good."""
+        if self.source.error is not None:
+            raise self.source.error
+        error.metadata.setdefault("upload", self.name)
+        return self.resumption.after(error, self.committed, also=error.reason == BUSY)
+
+    def hopeless(self, error: Exception) -> bool:
+        """Answers whether the server may drop what it holds: no later call could go on with it."""
+        return self.name != "" and not passing(error) and not isinstance(error, Aborted | DeadlineExceeded)
+
+
+def upload(
+    calls: Calls,
+    content: Uploadable,
+    spec: pb.FileSpec,
+    *,
+    resume: str = "",
+    progress: Progress | None = None,
+    timeout: float | None = None,
+) -> pb.File:
+    """Stores the content, over as many connections as it takes; answers the file."""
+    seconds = calls.options.stream_timeout if timeout is None else timeout
+    resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
+    source = open_source(content)
+    try:
+        return _run(calls, _Upload(source, resumption, progress), spec, resume)
+    finally:
+        source.close()
+
+
+def _run(calls: Calls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.File:
+    state.name = resume
+    try:
+        if not resume:
+            answer = calls.unary(START, state.start_request(spec), state.resumption.left())
+            state.name = answer.upload.name
+        return _write_and_finish(calls.changed(retry=NO_RETRY), state, known=not resume)
+    except (DifyrpcError, OSError) as error:
+        if state.hopeless(error):
+            with suppress(DifyrpcError):
+                calls.unary(ABORT, pb.AbortUploadRequest(upload=state.name), 5)
+        raise
+
+
+def _write_and_finish(calls: Calls, state: _Upload, *, known: bool) -> pb.File:
+    while True:
+        try:
+            file = None if known else _query(calls, state)
+            return file or _write(calls, state)
+        except DifyrpcError as error:
+            wait = state.wait_after(error)
+        state.resumption.pause(wait)
+        known = False
+
+
+def _query(calls: Calls, state: _Upload) -> pb.File | None:
+    answer = calls.unary(QUERY, pb.QueryUploadRequest(upload=state.name), state.resumption.left())
+    if answer.WhichOneof("state") == "file":
+        return answer.file
+    state.committed = answer.upload.committed_bytes
+    return None
+
+
+def _write(calls: Calls, state: _Upload) -> pb.File:
+    if state.committed < state.source.size:
+        for answer in calls.stream(WRITE, state.requests, state.resumption.left()):
+            state.note(answer.committed_bytes)
+        state.check_whole()
+    return calls.unary(FINISH, state.finish_request(), state.resumption.left()).file
+
+
+async def upload_async(
+    calls: AsyncCalls,
+    content: Uploadable | AsyncIterable[bytes],
+    spec: pb.FileSpec,
+    *,
+    resume: str = "",
+    progress: Progress | None = None,
+    timeout: float | None = None,
+) -> pb.File:
+    """Does the same in the event loop; files are read and hashed in threads."""
+    seconds = calls.options.stream_timeout if timeout is None else timeout
+    resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
+    source = await _open_async(content)
+    try:
+        return await _run_async(calls, _Upload(source, resumption, progress), spec, resume)
+    finally:
+        source.close()
+
+
+async def _open_async(content: Uploadable | AsyncIterable[bytes]) -> Source:
+    if not isinstance(content, AsyncIterable):
+        return await asyncio.to_thread(open_source, content)
+    file = new_spool()
+    async for chunk in content:
+        file.write(chunk)
+    file.seek(0)
+    return Source(file, owned=True)
+
+
+async def _run_async(calls: AsyncCalls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.File:
+    state.name = resume
+    try:
+        if not resume:
+            answer = await calls.unary(START, state.start_request(spec), state.resumption.left())
+            state.name = answer.upload.name
+        return await _write_and_finish_async(calls.changed(retry=NO_RETRY), state, known=not resume)
+    except (DifyrpcError, OSError) as error:
+        if state.hopeless(error):
+            with suppress(DifyrpcError):
+                await calls.unary(ABORT, pb.AbortUploadRequest(upload=state.name), 5)
+        raise
+
+
+async def _write_and_finish_async(calls: AsyncCalls, state: _Upload, *, known: bool) -> pb.File:
+    while True:
+        try:
+            file = None if known else await _query_async(calls, state)
+            return file or await _write_async(calls, state)
+        except DifyrpcError as error:
+            wait = state.wait_after(error)
+        await state.resumption.pause_async(wait)
+        known = False
+
+
+async def _query_async(calls: AsyncCalls, state: _Upload) -> pb.File | None:
+    answer = await calls.unary(QUERY, pb.QueryUploadRequest(upload=state.name), state.resumption.left())
+    if answer.WhichOneof("state") == "file":
+        return answer.file
+    state.committed = answer.upload.committed_bytes
+    return None
+
+
+async def _write_async(calls: AsyncCalls, state: _Upload) -> pb.File:
+    if state.committed < state.source.size:
+        async for answer in calls.stream(WRITE, functools.partial(_requests_async, state), state.resumption.left()):
+            state.note(answer.committed_bytes)
+        state.check_whole()
+    request = await asyncio.to_thread(state.finish_request)
+    return (await calls.unary(FINISH, request, state.resumption.left())).file
+
+
+async def _requests_async(state: _Upload) -> AsyncIterator[pb.WriteUploadRequest]:
+    requests = state.requests()
+    while request := await asyncio.to_thread(next, requests, None):
+        yield request

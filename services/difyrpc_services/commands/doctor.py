@@ -1,0 +1,140 @@
+"""`difyrpc doctor`: look at settings, backends and certificates, and say what to do."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import click
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from rich.console import Console
+
+from difyrpc_services import assembly
+from difyrpc_services.assembly import Premises
+from difyrpc_services.runtime.errors import ServiceError
+from difyrpc_services.runtime.schema import pending
+from difyrpc_services.runtime.server import ServerSettings, read_pem
+from difyrpc_services.runtime.service import Check
+from difyrpc_services.runtime.settings import SettingsError
+
+EXPIRY_WARNING = timedelta(days=21)
+READ_ELSEWHERE = {"DIFYRPC_LOG_LEVEL", "DIFYRPC_TARGET", "DIFYRPC_TOKEN", "DIFYRPC_TIMEOUT"}  # by `serve`, the client
+MARKS = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}
+
+
+@click.command("doctor")
+@click.argument("names", nargs=-1, metavar="[SERVICE]...")
+def command(names: tuple[str, ...]) -> None:
+    """Check the settings, the database, each service's backend and the certificates.
+
+    Exits with 1 when something must be mended, and says what to do. Uses the same environment as `serve`.
+    """
+    raise SystemExit(uvloop.run(examine(dict(os.environ), names)))
+
+
+async def examine(env: Mapping[str, str], names: Sequence[str]) -> int:
+    """Prints one line a check as it is made; answers the exit status."""
+    console, failed = Console(highlight=False, soft_wrap=True), False
+    async for check in checks(env, names):
+        failed |= check.level == "error"
+        console.print(f"{MARKS[check.level]} {check.name}: ", end="")
+        console.print(check.found, markup=False)
+        if check.advice:
+            console.print(f"        → {check.advice}", markup=False)
+    return 1 if failed else 0
+
+
+class Asked(Mapping[str, str]):
+    """An environment that remembers which names were looked up, so that the others can be told."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Wraps `env`."""
+        self._env = env
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self._env[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._env)
+
+    def __len__(self) -> int:
+        return len(self._env)
+
+
+async def checks(env: Mapping[str, str], names: Sequence[str]) -> AsyncIterator[Check]:
+    """Makes all checks, settings first; stops where the next ones cannot be made."""
+    asked = Asked(env)
+    try:
+        settings = ServerSettings.from_env(asked)
+        yield Check(name="settings", level="ok", found=f"listens on {settings.listen}")
+        for check in certificate_checks(settings):
+            yield check
+        async with assembly.open_premises(asked, names) as premises:
+            yield await schema_check(premises)
+            services = assembly.build_services(premises, names)
+            for check in misspelt(asked) if not names else ():
+                yield check
+            for service in services:
+                for check in await service.check():
+                    yield check
+    except SettingsError as error:
+        yield Check(name="settings", level="error", found=str(error))
+    except ServiceError as error:
+        yield Check(name="backends", level="error", found=str(error))
+
+
+def misspelt(env: Asked) -> Iterator[Check]:
+    """Warns about variables that nothing reads, with the one that was probably meant."""
+    for name in sorted(env):
+        if name.startswith("DIFYRPC_") and name not in env.names | READ_ELSEWHERE:
+            close = difflib.get_close_matches(name, env.names, 1)
+            advice = f"did you mean {close[0]}?" if close else "remove it, or look its name up in the README"
+            yield Check(name="settings", level="warning", found=f"{name} is not a setting", advice=advice)
+
+
+async def schema_check(premises: Premises) -> Check:
+    """Says whether the database has every migration."""
+    database, name = premises.database, "database"
+    if database.is_embedded:
+        await assembly.ready_schema(database)
+    waiting = await pending(database)
+    if waiting:
+        found = f"{len(waiting)} migrations are missing: {', '.join(map(str, waiting))}"
+        return Check(name=name, level="error", found=found, advice="run `difyrpc migrate`")
+    return Check(name=name, level="ok", found=database.describe())
+
+
+def certificate_checks(settings: ServerSettings) -> Iterator[Check]:
+    """Looks at the certificate's dates and whether the key fits."""
+    if settings.tls_certificate is None:
+        if not settings.is_loopback:
+            found = f"{settings.listen} is plain: keys cross the network readable"
+            advice = "set DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE, unless a mesh encrypts"
+            yield Check(name="TLS", level="warning", found=found, advice=advice)
+        return
+    pem = read_pem(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
+    certificate = x509.load_pem_x509_certificate(pem)
+    yield expiry_check(certificate)
+    key = load_pem_private_key(settings.tls_key.encode(), None)
+    if key.public_key() != certificate.public_key():
+        advice = "set DIFYRPC_TLS_KEY_FILE to the key that the certificate was made with"
+        yield Check(name="TLS", level="error", found="the key does not fit the certificate", advice=advice)
+
+
+def expiry_check(certificate: x509.Certificate, now: datetime | None = None) -> Check:
+    """Says until when a certificate is valid."""
+    now = now or datetime.now(UTC)
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    found = f"certificate of {certificate.subject.rfc4514_string() or 'an empty subject'}, valid {first:%F} to {last:%F}"
+    if not first <= now <= last:
+        return Check(name="TLS", level="error", found=found, advice="replace it: clients refuse it now")
+    if last - now < EXPIRY_WARNING:
+        return Check(name="TLS", level="warning", found=found, advice=f"renew it: {(last - now).days} days are left")
+    return Check(name="TLS", level="ok", found=found)

@@ -1,0 +1,1 @@
+"""The MetricsCollector service: usage of models and tools, counted exactly once."""

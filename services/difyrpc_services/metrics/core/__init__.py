@@ -1,0 +1,1 @@
+"""The rules of the metrics service: what is recorded, how it is rolled up, how it is asked for."""

@@ -1,0 +1,1 @@
+"""VectorSearch: collections of points that are found by meaning."""

@@ -1,0 +1,1 @@
+"""The rules of VectorSearch; knows neither gRPC nor a driver."""

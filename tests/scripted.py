@@ -1,0 +1,129 @@
+"""A servicer that does as a test says, behind a real contract, and a server around it with the runtime's layers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from difyrpc.files.v1 import files_pb2, files_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from difyrpc_services import assembly
+from difyrpc_services.catalogue import CATALOGUE, SERVICES
+from difyrpc_services.runtime.access import Doorkeeper
+from difyrpc_services.runtime.exposition import CallMetrics, registry_of_process
+from difyrpc_services.runtime.health import Health
+from difyrpc_services.runtime.interceptors import Layers, Limits, Replay
+from difyrpc_services.runtime.server import Server, ServerSettings
+from difyrpc_services.runtime.service import Service
+
+
+class Scripted(files_pb2_grpc.FileStorageServicer):
+    """Answers GetFile, DownloadFile, UploadFile and CopyFile; raises or waits when told to."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.release = asyncio.Event()
+        self.release.set()
+        self.entered = asyncio.Event()
+        self.left = asyncio.Event()
+        self.calls = 0
+        self.answer_bytes = 0
+
+    async def _work(self) -> None:
+        self.calls += 1
+        self.entered.set()
+        try:
+            await self.release.wait()
+        finally:
+            self.left.set()
+        if self.error:
+            raise self.error
+
+    async def GetFile(self, request: Any, context: Any) -> files_pb2.GetFileResponse:
+        await self._work()
+        return files_pb2.GetFileResponse(
+            file=files_pb2.File(name=request.name, display_name="x" * self.answer_bytes)
+        )
+
+    async def DownloadFile(self, request: Any, context: Any) -> AsyncIterator[files_pb2.DownloadFileResponse]:
+        yield files_pb2.DownloadFileResponse(file=files_pb2.File(name=request.name))
+        await self._work()
+        yield files_pb2.DownloadFileResponse(chunk=files_pb2.Chunk(data=b"bytes"))
+
+    async def UploadFile(self, request_iterator: Any, context: Any) -> files_pb2.UploadFileResponse:
+        size = 0
+        async for part in request_iterator:
+            size += len(part.chunk.data)
+        await self._work()
+        return files_pb2.UploadFileResponse(file=files_pb2.File(name="files/x", size_bytes=size))
+
+    async def CopyFile(self, request: Any, context: Any) -> files_pb2.CopyFileResponse:
+        await self._work()
+        return files_pb2.CopyFileResponse(file=files_pb2.File(name=f"files/copy-{self.calls}"))
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """A server with the scripted servicer, and what a test wants to look at."""
+
+    servicer: Scripted
+    server: Server
+    health: Health
+    limits: Limits
+    registry: CollectorRegistry
+    target: str
+
+    def channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.target)
+
+
+@asynccontextmanager
+async def scene(
+    *,
+    env: Mapping[str, str] | None = None,
+    doorkeeper: Doorkeeper | None = None,
+    limits: Limits | None = None,
+    replay: Replay | None = None,
+) -> AsyncIterator[Scene]:
+    """Serves the scripted FileStorage on a free port."""
+    settings = ServerSettings.from_env(
+        {"DIFYRPC_LISTEN": "127.0.0.1:0", "DIFYRPC_AUTH": "none", "DIFYRPC_GRACE_SECONDS": "5", **(env or {})}
+    )
+    servicer, limits = Scripted(), limits or Limits()
+    entry = SERVICES["files"]
+    service = Service(
+        name="files",
+        full_name=entry.full_name,
+        register=lambda server: files_pb2_grpc.add_FileStorageServicer_to_server(servicer, server),
+        backend="a script",
+    )
+    health, registry = Health([service.full_name]), registry_of_process(())
+    layers = Layers(
+        methods=assembly.methods([entry]),
+        known=assembly.methods(CATALOGUE),
+        runnable=SERVICES,
+        doorkeeper=doorkeeper or Doorkeeper(verifier=None, tenant="default"),
+        limits=limits,
+        metrics=CallMetrics(registry),
+        replay=replay,
+    )
+    server = Server(settings=settings, services=[service], layers=layers, health=health)
+    await server.start()
+    host = settings.listen.rpartition(":")[0]
+    try:
+        yield Scene(
+            servicer=servicer,
+            server=server,
+            health=health,
+            limits=limits,
+            registry=registry,
+            target=f"{host}:{server.port}",
+        )
+    finally:
+        servicer.release.set()
+        await server.stop()

@@ -14,7 +14,6 @@ from difyrpc_services import assembly
 from difyrpc_services.runtime.database import Database
 from difyrpc_services.runtime.exposition import registry_of_process
 from difyrpc_services.runtime.health import Health
-from difyrpc_services.runtime.keys import DatabaseKeys
 from difyrpc_services.runtime.service import Service
 
 OPEN = {"DIFYRPC_AUTH": "none"}
@@ -71,7 +70,7 @@ async def running(
 
 
 async def _token(database: Database, tenant: str) -> str:
-    _, token = await DatabaseKeys(database).create(tenant, ["*:admin"], name="test")
+    _, token = await assembly.keys_of(database).create(tenant=tenant, scopes=["*:admin"], name="test")
     return token
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from difyrpc_client._errors import ConfigurationError, DifyrpcError
 from difyrpc_client._methods import Method, Repeat, Req, Res
@@ -47,31 +47,72 @@ def new_request_id(options: CallOptions) -> str:
     return options.request_id or uuid.uuid4().hex
 
 
-@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What every call of one client carries: completed before each try."""
+
+    def __init__(self, options: CallOptions) -> None:
+        self.options = options
+        """Timeouts, repetitions, token and labels."""
+
+    def metadata(self, request_id: str | None = None) -> Metadata:
+        """Answers what the next try carries; asks the token's provider."""
+        token = self.options.token
+        if token is not None and not isinstance(token, str):
+            token = _plain(token())
+        return metadata_of(self.options, token, request_id or new_request_id(self.options))
+
+
+class AsyncPlan:
+    """The same for the event loop."""
+
+    def __init__(self, options: CallOptions) -> None:
+        self.options = options
+        """Timeouts, repetitions, token and labels."""
+
+    async def metadata(self, request_id: str | None = None) -> Metadata:
+        """Answers what the next try carries; asks the token's provider."""
+        token = self.options.token
+        if token is not None and not isinstance(token, str):
+            answer = token()
+            token = answer if isinstance(answer, str) else await answer
+        return metadata_of(self.options, token, request_id or new_request_id(self.options))
+
+
+def _plain(token: str | Awaitable[str]) -> str:
+    if isinstance(token, str):
+        return token
+    if inspect.iscoroutine(token):
+        token.close()
+    raise ConfigurationError("the token's provider is asynchronous; connect() needs one that answers text")
+
+
 class Calls:
     """Makes calls and blocks until they are answered."""
 
-    transport: Callable[[str], Transport]
-    """Answers the transport of a service by its name."""
-    options: CallOptions
-    """What every call carries."""
-    clock: Clock = SYSTEM_CLOCK
-    """Time, and how to wait."""
+    def __init__(
+        self, transport: Callable[[str], Transport], options: CallOptions, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.options = options
+        """Timeouts, repetitions, token and labels."""
+        self.clock = clock
+        """Time, and how to wait."""
+        self._transport = transport
+        self._plan = Plan(options)
 
     def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
         """Sends one message and answers one, within `timeout` seconds."""
         request = with_request_id(method, request)
-        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = self.options.timeout if timeout is None else timeout
         deadline = self.clock.now() + seconds
         try:
-            return transport.unary(method, request, seconds, self.metadata(request_id))
+            return transport.unary(method, request, seconds, self._plan.metadata(request_id))
         except DifyrpcError as error:
             retry = self.options.retry
             if not may_repeat(method, error, retry):
                 raise
             return repeat(
-                lambda left: transport.unary(method, request, left, self.metadata(request_id), retry.wait_for_ready),
+                lambda left: transport.unary(method, request, left, self._plan.metadata(request_id), retry.wait_for_ready),
                 error,
                 retry,
                 deadline,
@@ -82,11 +123,11 @@ class Calls:
         self, method: Method[Req, Res], requests: Callable[[], Iterable[Req]], timeout: float | None = None
     ) -> Generator[Res, None, None]:
         """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
-        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = self.options.stream_timeout if timeout is None else timeout
 
         def begin(left: float) -> tuple[list[Res], Generator[Res, None, None]]:
-            answers = transport.stream(method, requests(), left, self.metadata(request_id))
+            answers = transport.stream(method, requests(), left, self._plan.metadata(request_id))
             return [answer for answer in [next(answers, None)] if answer is not None], answers
 
         first, answers = self._begun(method, begin, seconds)
@@ -96,16 +137,9 @@ class Calls:
         finally:
             answers.close()
 
-    def metadata(self, request_id: str) -> Metadata:
-        """Answers what the next try carries; asks the token's provider."""
-        token = self.options.token
-        if token is not None and not isinstance(token, str):
-            token = _plain(token())
-        return metadata_of(self.options, token, request_id)
-
-    def changed(self, **options: object) -> Calls:
+    def changed(self, **options: Any) -> Calls:
         """Answers the same with other options."""
-        return replace(self, options=replace(self.options, **options))  # type: ignore[arg-type]
+        return Calls(self._transport, replace(self.options, **options), self.clock)
 
     def _begun(self, method: Method[Req, Res], begin: Callable[[float], T], seconds: float) -> T:
         deadline = self.clock.now() + seconds
@@ -117,33 +151,27 @@ class Calls:
             return repeat(begin, error, self.options.retry, deadline, self.clock)
 
 
-def _plain(token: str | Awaitable[str]) -> str:
-    if isinstance(token, str):
-        return token
-    if inspect.iscoroutine(token):
-        token.close()
-    raise ConfigurationError("the token's provider is asynchronous; connect() needs one that answers text")
-
-
-@dataclass(frozen=True, kw_only=True)
 class AsyncCalls:
     """Makes calls in the running event loop."""
 
-    transport: Callable[[str], AsyncTransport]
-    """Answers the transport of a service by its name."""
-    options: CallOptions
-    """What every call carries."""
-    clock: Clock = SYSTEM_CLOCK
-    """Time, and how to wait."""
+    def __init__(
+        self, transport: Callable[[str], AsyncTransport], options: CallOptions, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self.options = options
+        """Timeouts, repetitions, token and labels."""
+        self.clock = clock
+        """Time, and how to wait."""
+        self._transport = transport
+        self._plan = AsyncPlan(options)
 
     async def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
         """Sends one message and answers one, within `timeout` seconds."""
         request = with_request_id(method, request)
-        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = self.options.timeout if timeout is None else timeout
 
         async def send(left: float, wait_for_ready: bool = self.options.retry.wait_for_ready) -> Res:
-            return await transport.unary(method, request, left, await self.metadata(request_id), wait_for_ready)
+            return await transport.unary(method, request, left, await self._plan.metadata(request_id), wait_for_ready)
 
         deadline = self.clock.now() + seconds
         try:
@@ -160,11 +188,11 @@ class AsyncCalls:
         timeout: float | None = None,
     ) -> AsyncGenerator[Res, None]:
         """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
-        transport, request_id = self.transport(method.service), new_request_id(self.options)
+        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = self.options.stream_timeout if timeout is None else timeout
 
         async def begin(left: float) -> tuple[list[Res], AsyncGenerator[Res, None]]:
-            answers = transport.stream(method, requests(), left, await self.metadata(request_id))
+            answers = transport.stream(method, requests(), left, await self._plan.metadata(request_id))
             return [answer for answer in [await anext(answers, None)] if answer is not None], answers
 
         first, answers = await self._begun(method, begin, seconds)
@@ -176,17 +204,9 @@ class AsyncCalls:
         finally:
             await answers.aclose()
 
-    async def metadata(self, request_id: str) -> Metadata:
-        """Answers what the next try carries; asks the token's provider."""
-        token = self.options.token
-        if token is not None and not isinstance(token, str):
-            answer = token()
-            token = answer if isinstance(answer, str) else await answer
-        return metadata_of(self.options, token, request_id)
-
-    def changed(self, **options: object) -> AsyncCalls:
+    def changed(self, **options: Any) -> AsyncCalls:
         """Answers the same with other options."""
-        return replace(self, options=replace(self.options, **options))  # type: ignore[arg-type]
+        return AsyncCalls(self._transport, replace(self.options, **options), self.clock)
 
     async def _begun(self, method: Method[Req, Res], begin: Callable[[float], Awaitable[T]], seconds: float) -> T:
         deadline = self.clock.now() + seconds

@@ -145,9 +145,9 @@ def update_request(
     *,
     display_name: str | Unchanged,
     media_type: str | Unchanged,
-    metadata: Metadata | None | Unchanged,
+    metadata: Metadata | Unchanged | None,
     tags: Iterable[str] | Unchanged,
-    expire_time: datetime | None | Unchanged,
+    expire_time: datetime | Unchanged | None,
     etag: str,
     if_absent: bool,
 ) -> files_pb2.UpdateFileRequest:

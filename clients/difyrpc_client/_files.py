@@ -159,9 +159,9 @@ class Files:
         *,
         display_name: str | Unchanged = UNCHANGED,
         media_type: str | Unchanged = UNCHANGED,
-        metadata: Metadata | None | Unchanged = UNCHANGED,
+        metadata: Metadata | Unchanged | None = UNCHANGED,
         tags: Iterable[str] | Unchanged = UNCHANGED,
-        expire_time: datetime | None | Unchanged = UNCHANGED,
+        expire_time: datetime | Unchanged | None = UNCHANGED,
         etag: str = "",
         if_absent: bool = False,
         timeout: float | None = None,
@@ -247,7 +247,7 @@ class AsyncFiles:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> File:
-        """Stores a path, bytes, a binary file or a plain or asynchronous iterable, over as many connections as it takes.
+        """Stores a path, bytes, a binary file or an iterable, over as many connections as it takes.
 
         `name` is the display name, by default that of the file. `replace` puts the bytes in the place of a file's;
         `if_absent` and `if_generation_match` are conditions. `progress(durable, total)` is told in bytes. An error
@@ -347,9 +347,9 @@ class AsyncFiles:
         *,
         display_name: str | Unchanged = UNCHANGED,
         media_type: str | Unchanged = UNCHANGED,
-        metadata: Metadata | None | Unchanged = UNCHANGED,
+        metadata: Metadata | Unchanged | None = UNCHANGED,
         tags: Iterable[str] | Unchanged = UNCHANGED,
-        expire_time: datetime | None | Unchanged = UNCHANGED,
+        expire_time: datetime | Unchanged | None = UNCHANGED,
         etag: str = "",
         if_absent: bool = False,
         timeout: float | None = None,

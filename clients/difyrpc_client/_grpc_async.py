@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from typing import Any, cast
 
 import grpc
@@ -22,8 +22,8 @@ Loop = asyncio.AbstractEventLoop
 class AsyncConnection:
     """One channel of a loop with the callables that were made for it."""
 
-    def __init__(self, endpoint: Endpoint, index: int) -> None:
-        self.channel = open_async_channel(endpoint, index)
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.channel = open_async_channel(endpoint)
         self._calls: dict[str, Any] = {}
 
     def call(self, method: Method[Any, Any]) -> Any:
@@ -31,12 +31,16 @@ class AsyncConnection:
         return self._calls.get(method.path) or self._calls.setdefault(method.path, multicallable(self.channel, method))
 
 
-def open_async_channel(endpoint: Endpoint, index: int = 0) -> grpc.aio.Channel:
+def open_async_channel(
+    endpoint: Endpoint, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
+) -> grpc.aio.Channel:
     """Makes one channel in the running loop."""
-    options: Options = [*channel_options(endpoint), ("difyrpc.channel", index)]
+    options: Options = channel_options(endpoint)
     if endpoint.tls is None:
-        return grpc.aio.insecure_channel(endpoint.target, options)
-    return grpc.aio.secure_channel(endpoint.target, endpoint.tls.credentials(), options)
+        return grpc.aio.insecure_channel(endpoint.target, options, interceptors=interceptors)
+    return grpc.aio.secure_channel(
+        endpoint.target, endpoint.tls.credentials(), options, interceptors=interceptors
+    )
 
 
 class LoopPool:
@@ -57,7 +61,7 @@ class LoopPool:
         key = endpoint, self._turn % endpoint.channels
         found = self._connections.get(key)
         if found is None:
-            found = self._connections[key] = AsyncConnection(*key)
+            found = self._connections[key] = AsyncConnection(endpoint)
         return found
 
     async def release(self, endpoint: Endpoint) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import grpc
 
@@ -74,11 +74,18 @@ class Connection:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
-        self._calls: dict[str, Any] = {}
+        self._calls: dict[Any, Any] = {}
 
     def call(self, method: Method[Any, Any]) -> Any:
         """Answers the callable of grpc for a method."""
         return self._calls.get(method.path) or self._calls.setdefault(method.path, multicallable(self.channel, method))
+
+    def raw(self, shape: str, path: str, encode: Any, decode: Any) -> Any:
+        """Answers the callable of grpc for a method that a generated stub describes."""
+        key = (shape, path, encode, decode)
+        return self._calls.get(key) or self._calls.setdefault(
+            key, getattr(self.channel, shape)(path, encode, decode, _registered_method=True)
+        )
 
 
 def multicallable(channel: Any, method: Method[Any, Any]) -> Any:
@@ -136,9 +143,10 @@ class Pool:
             entry.idle_since = self._now()
         self._close_idle()
 
-    def connect(self, endpoint: Endpoint, entry: _Entry) -> Connection:
-        """Answers one of the entry's channels, in turn."""
-        index = next(entry.turn) % len(entry.connections)
+    def connect(self, endpoint: Endpoint, entry: _Entry, index: int | None = None) -> Connection:
+        """Answers one of the entry's channels: the one asked for, else each in turn."""
+        if index is None:
+            index = next(entry.turn) % len(entry.connections)
         return entry.connections[index] or self._fill(endpoint, entry, index)
 
     def forget(self) -> None:
@@ -189,6 +197,11 @@ class Lease:
         if self._generation != self._pool.generation:
             entry = self._renew()
         return self._pool.connect(self._endpoint, entry)
+
+    def first(self) -> Connection:
+        """Answers always the same channel; ValueError after `release`."""
+        self.connection()
+        return self._pool.connect(self._endpoint, cast("_Entry", self._entry), 0)
 
     def release(self) -> None:
         """Gives the channels back; a second time does nothing."""

@@ -61,13 +61,17 @@ def _check(name: str, value: float, good: bool, choices: str) -> None:
 NO_RETRY = Retry(attempts=1)
 
 
+def _sleep(seconds: float) -> None:
+    time.sleep(seconds)  # looked up at each call, since gevent may patch it late
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clock:
     """Time as the client sees it, so that tests need not wait."""
 
     now: Callable[[], float] = time.monotonic
     """Seconds since some point in the past."""
-    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)  # looked up late: gevent may patch it
+    sleep: Callable[[float], None] = _sleep
     """Waits, blocking the thread."""
     sleep_async: Callable[[float], Awaitable[None]] | None = None
     """Waits in the event loop; None for asyncio.sleep."""

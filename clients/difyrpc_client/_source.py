@@ -112,4 +112,4 @@ def spooled(chunks: Iterable[bytes]) -> Source:
 
 def new_spool() -> IO[bytes]:
     """Opens a file in memory that moves to the disk when it grows."""
-    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # Source closes it
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # Source closes it

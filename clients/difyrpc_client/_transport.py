@@ -59,12 +59,7 @@ def open_transport(endpoint: Endpoint) -> Transport:
 
 
 def open_async_transport(endpoint: Endpoint) -> AsyncTransport:
-    """Answers a transport for the endpoint; ConfigurationError where gevent has patched the process."""
-    if gevent_patched():
-        raise ConfigurationError(
-            "the asynchronous client cannot run in a process that gevent has patched, as every Dify plugin is; "
-            "use connect() there"
-        )
+    """Answers a transport for the endpoint; connects nothing yet."""
     from difyrpc_client._grpc_async import AsyncGrpcTransport
 
     return AsyncGrpcTransport(endpoint)
@@ -74,6 +69,15 @@ def gevent_patched() -> bool:
     """Answers whether gevent has replaced this process's sockets; does not import gevent."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))
+
+
+def gevent_refusal() -> None:
+    """Raises ConfigurationError where gevent has patched the process: grpc's asyncio would hang."""
+    if gevent_patched():
+        raise ConfigurationError(
+            "the asynchronous client cannot run in a process that gevent has patched, as every Dify plugin is; "
+            "use connect() there"
+        )
 
 
 def request_id_of(metadata: Metadata) -> str:

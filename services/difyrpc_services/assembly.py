@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from difyrpc_services.catalogue import CATALOGUE, SERVICES, Entry
-from difyrpc_services.runtime.access import Delegations, Doorkeeper, read_identities
+from difyrpc_services.runtime.access import Doorkeeper, read_identities
 from difyrpc_services.runtime.database import Database, open_database
-from difyrpc_services.runtime.exposition import CallMetrics, registry_for
+from difyrpc_services.runtime.exposition import CallMetrics
 from difyrpc_services.runtime.health import Health
 from difyrpc_services.runtime.interceptors import Layers, Limits
-from difyrpc_services.runtime.keys import DatabaseKeys, KeyRing, bootstrap
+from difyrpc_services.runtime.keyring import KeyRing, KeySettings, bootstrap, first_key
+from difyrpc_services.runtime.keys import DatabaseKeys
 from difyrpc_services.runtime.methods import Method, all_methods
 from difyrpc_services.runtime.peers import Peers
 from difyrpc_services.runtime.replay import Replay
@@ -33,7 +34,7 @@ class Premises:
 
     house: House
     settings: ServerSettings
-    delegations: Delegations
+    doorkeeper: Doorkeeper
     peer_address: str
 
     @property
@@ -68,18 +69,20 @@ async def premises_over(
     database: Database, env: Mapping[str, str], state: Path, names: Sequence[str]
 ) -> AsyncIterator[Premises]:
     """Makes the house over a database that is open, and stays so."""
-    with tempfile.TemporaryDirectory(prefix="difyrpc-") as folder:
+    settings = ServerSettings.from_env(env)
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="difyrpc-"))
         address = f"unix:{folder}/peers.sock"
         peers = Peers(env, here=[entry.name for entry in chosen(names)], address=address)
-        try:
-            yield Premises(
-                house=House(env=env, state=state, database=database, peers=peers),
-                settings=ServerSettings.from_env(env),
-                delegations=Delegations(),
-                peer_address=address,
-            )
-        finally:
-            await peers.close()
+        stack.push_async_callback(peers.close)
+        ring = KeyRing(keys_of(database), grace_seconds=KeySettings.from_env(env).key_grace_seconds)
+        stack.push_async_callback(ring.close)
+        yield Premises(
+            house=House(env=env, state=state, database=database, peers=peers),
+            settings=settings,
+            doorkeeper=_doorkeeper(settings, ring),
+            peer_address=address,
+        )
 
 
 async def ready_schema(database: Database) -> None:
@@ -97,7 +100,15 @@ async def prepare(premises: Premises) -> str:
     await ready_schema(premises.database)
     if premises.settings.auth == "none":
         return ""
-    return await bootstrap(DatabaseKeys(premises.database), premises.house.env) or ""
+    keys = keys_of(premises.database)
+    if await bootstrap(keys, KeySettings.from_env(premises.house.env)):
+        return ""
+    return await first_key(keys) or ""
+
+
+def keys_of(database: Database) -> DatabaseKeys:
+    """Answers the API keys of a database; scopes may name any contract."""
+    return DatabaseKeys(database, [entry.name for entry in CATALOGUE])
 
 
 def build_services(premises: Premises, names: Sequence[str]) -> list[Service]:
@@ -119,7 +130,7 @@ def build_server(
         methods=methods([SERVICES[service.name] for service in services]),
         known=methods(CATALOGUE),
         runnable=SERVICES,
-        doorkeeper=_doorkeeper(premises),
+        doorkeeper=premises.doorkeeper,
         limits=Limits(
             concurrent_calls=settings.max_concurrent_calls,
             message_bytes=settings.max_message_bytes,
@@ -154,10 +165,8 @@ def _build(entry: Entry, house: House) -> Service:
     return build(house)
 
 
-def _doorkeeper(premises: Premises) -> Doorkeeper:
-    settings = premises.settings
+def _doorkeeper(settings: ServerSettings, ring: KeyRing) -> Doorkeeper:
+    if settings.auth == "none":
+        return Doorkeeper(verifier=None, tenant=settings.open_tenant)
     identities = read_identities(settings.certificate_tenants) if settings.certificate_tenants else {}
-    ring = KeyRing(DatabaseKeys(premises.database)) if settings.auth == "keys" else None
-    return Doorkeeper(
-        verifier=ring, tenant=settings.open_tenant, identities=identities, delegations=premises.delegations
-    )
+    return Doorkeeper(verifier=ring, identities=identities)

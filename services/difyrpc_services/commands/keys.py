@@ -38,7 +38,7 @@ def create(tenant: str, scopes: tuple[str, ...], name: str, days: int | None) ->
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
 
     async def work(keys: DatabaseKeys) -> None:
-        key, token = await keys.create(tenant, scopes, name=name, expires_at=expires)
+        key, token = await keys.create(tenant=tenant, scopes=scopes, name=name, expires_at=expires)
         click.echo(f"key {key.id} of tenant {key.tenant}, scopes {', '.join(sorted(key.scopes))}", err=True)
         click.echo(token)
 
@@ -53,7 +53,7 @@ def list_keys(tenant: str | None) -> None:
 
     async def work(keys: DatabaseKeys) -> None:
         table = Table("id", "tenant", "name", "scopes", "created", "expires", "state", "last used")
-        for key in await keys.list(tenant):
+        for key in await keys.list_keys(tenant):
             table.add_row(*row(key))
         Console().print(table)
 
@@ -79,7 +79,7 @@ def with_keys(work: Callable[[DatabaseKeys], Awaitable[None]]) -> None:
     async def run() -> None:
         async with assembly.open_premises(os.environ, ()) as premises:
             await assembly.ready_schema(premises.database)
-            await work(DatabaseKeys(premises.database))
+            await work(assembly.keys_of(premises.database))
 
     uvloop.run(run())
 

@@ -194,7 +194,8 @@ def tell(
         lines.append(f"metrics  http://{settings.metrics_listen.rpartition(':')[0]}:{ports.metrics}/metrics")
     lines.append(access_line(premises))
     if key:
-        lines.append(f"first key, shown this once: {key}")
+        lines.append(f"key      {key}  (the first one, of tenant default; shown this once)")
+    lines.append("difyrpc is ready; Ctrl-C stops it")
     click.echo("\n".join(lines))
     if settings.auth == "none" and not settings.is_loopback:
         log.warning("authentication is off on %s: every caller is tenant %s", settings.listen, settings.open_tenant)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from difyrpc_services.runtime.errors import Aborted, DeadlineExceeded, ResourceExhausted, ServiceError, Unavailable
+from difyrpc_services.runtime.outages import translated, unavailable
 from difyrpc_services.runtime.postgres import EmbeddedPostgres, PostgresSettings
 from difyrpc_services.runtime.settings import SettingsError, at_least, read, secret
 
@@ -31,8 +31,8 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 LEAST_VERSION = 140000
 """PostgreSQL 14, as `server_version_num` counts."""
-RETRY_SECONDS = 1.0
-CONFLICT_RETRY_SECONDS = 0.1
+SHORT_WAIT_SECONDS = 0.25
+"""How long a caller waits for a connection while there is none to be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +107,17 @@ class Database:
         self._pool: AsyncConnectionPool[Connection] | None = None
         self._bound: ContextVar[Bound | None] = ContextVar("difyrpc_transaction", default=None)
         self._begin = b""
+        self._server = ""
+        self._is_away = False
 
     @property
     def is_embedded(self) -> bool:
         """Says whether the server is ours, so that its schema may be changed without asking."""
         return self.embedded is not None
+
+    def describe(self) -> str:
+        """Says for people what it is: the server, its version and, of the user's, host and name."""
+        return self._server
 
     async def open(self) -> None:
         """Starts the embedded server when there is one, connects, and checks the server's version.
@@ -196,7 +202,7 @@ class Database:
     async def _take(self, pool: AsyncConnectionPool[Connection]) -> Connection:
         """Takes a connection and begins; one that died while it lay in the pool is passed over, unseen by callers."""
         for _ in range(self.settings.pool_max):
-            connection = await pool.getconn()
+            connection = await self._wait(pool)
             try:
                 await connection.execute(self._begin, prepare=False)
             except BaseException as error:
@@ -207,9 +213,19 @@ class Database:
                 return connection
         raise PoolTimeout("no connection of the pool is alive")
 
+    async def _wait(self, pool: AsyncConnectionPool[Connection]) -> Connection:
+        """Waits for a connection; once that was in vain, those who come after wait shortly until one is had again."""
+        try:
+            connection = await pool.getconn(SHORT_WAIT_SECONDS if self._is_away else None)
+        except PoolTimeout:
+            self._is_away = True
+            raise
+        self._is_away = False
+        return connection
+
     def _opened_pool(self) -> AsyncConnectionPool[Connection]:
         if self._pool is None:
-            raise RuntimeError("the database is not open")
+            raise unavailable()  # a call that outlived the server's stop
         return self._pool
 
     async def _arguments(self) -> dict[str, Any]:
@@ -236,6 +252,7 @@ class Database:
                     raise SettingsError(
                         f"DIFYRPC_DATABASE_URL: the server is PostgreSQL {version // 10000}; 14 or newer is needed"
                     )
+                self._server = self._describe(connection)
                 return await _vector_schema(connection)
         except (pg.InvalidPassword, pg.InvalidAuthorizationSpecification, pg.InvalidCatalogName) as error:
             raise SettingsError(f"DIFYRPC_DATABASE_URL: {error.diag.message_primary}") from error
@@ -244,6 +261,13 @@ class Database:
         except psycopg.OperationalError as error:
             log.error("the database does not answer: %s", error)
             raise unavailable() from error
+
+    def _describe(self, connection: Connection) -> str:
+        info = connection.info
+        version = info.parameter_status("server_version")
+        if self.embedded is not None:
+            return f"PostgreSQL {version}, embedded in {self.embedded.folder}"
+        return f"PostgreSQL {version}, {info.dbname} at {info.host}"
 
     async def refresh(self) -> None:
         """Looks again where pgvector lives; to be called after migrations."""
@@ -263,40 +287,6 @@ async def open_database(env: Mapping[str, str], state: Path) -> Database:
         await database.close()
         raise
     return database
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns what the driver raises for an outage, a limit or a conflict into a ServiceError without host or user."""
-    try:
-        yield
-    except (psycopg.OperationalError, pg.ReadOnlySqlTransaction) as error:
-        failure = _service_error(error)
-        log.warning("%s: %s", failure.reason, type(error).__name__)
-        raise failure from error
-
-
-def unavailable() -> Unavailable:
-    """Makes the error of an outage."""
-    return Unavailable(
-        "DATABASE_UNAVAILABLE", "the database does not answer; nothing was changed", retry_after=RETRY_SECONDS
-    )
-
-
-def _service_error(error: psycopg.Error) -> ServiceError:
-    match error:
-        case pg.QueryCanceled():
-            return DeadlineExceeded("DATABASE_TIMEOUT", "a statement took longer than the database's limit")
-        case pg.DeadlockDetected() | pg.SerializationFailure():
-            return Aborted(
-                "DATABASE_CONFLICT",
-                "two calls changed the same rows; repeat this one",
-                retry_after=CONFLICT_RETRY_SECONDS,
-            )
-        case pg.DiskFull():
-            return ResourceExhausted("DATABASE_FULL", "the database has no space left")
-        case _:
-            return unavailable()
 
 
 def _begin_statement(settings: DatabaseSettings, vector_schema: str) -> bytes:

@@ -1,4 +1,7 @@
-"""Checks the keys of calls from memory, asking the store often enough that a revocation is soon known."""
+"""Checks the keys of calls from memory, asking the store often enough that a revocation is soon known.
+
+Also how the first key comes into being: out of a file, or made and shown once.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from difyrpc_services.runtime.errors import ServiceError, Unauthenticated, Unavailable
+from difyrpc_services.runtime.errors import AlreadyExists, InvalidArgument, ServiceError, Unauthenticated
 from difyrpc_services.runtime.keys import Key, KeyStore, Now, opens, parse_token, utc_now
 from difyrpc_services.runtime.settings import SettingsError, at_least, read
 
@@ -23,8 +26,9 @@ FRESH_SECONDS = 4.0
 ABSENT_SECONDS = 1.0
 """How long an unknown id is believed unknown; a new key works within this time even if it was tried before."""
 PATIENCE_SECONDS = 1.0
-"""How long a call whose key is remembered waits for a store that does not answer."""
+"""How long a call whose key is remembered waits for a store that does not answer; those after it do not wait."""
 REMEMBERED_KEYS = 10_000
+ALL_SCOPES = ("*:admin",)
 LOOKUPS_AT_ONCE = 4
 """Look-ups that run at a time, so that a flood of invented ids cannot take every connection."""
 
@@ -34,9 +38,9 @@ class KeySettings:
     """How keys begin and how long they are remembered."""
 
     bootstrap_key_file: Path | None = None
-    """A file with a token, made by `difyrpc keys token`, that is registered at start with all rights."""
+    """A file with a token of our format, which is registered at start with all rights."""
     bootstrap_tenant: str = "default"
-    """Whose key that is."""
+    """Whose key the first one is."""
     key_grace_seconds: float = at_least(0, 300.0)
     """How long known keys are believed while the database does not answer."""
 
@@ -77,6 +81,7 @@ class KeyRing:
         self._lookups: dict[str, asyncio.Task[Key | None]] = {}
         self._notes: set[asyncio.Task[None]] = set()
         self._noted: dict[str, object] = {}
+        self._is_away = False
         self._turn = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     async def verify(self, token: str) -> Key:
@@ -110,9 +115,10 @@ class KeyRing:
         lookup = self._lookups.get(key_id) or self._start_lookup(key_id)
         if remembered is None or remembered.key is None or self._age(remembered) > self._grace_seconds:
             return await asyncio.shield(lookup)
-        await asyncio.wait({lookup}, timeout=self._patience_seconds)
-        if lookup.done() and not isinstance(lookup.exception(), Unavailable):
+        await asyncio.wait({lookup}, timeout=0 if self._is_away else self._patience_seconds)
+        if lookup.done() and not isinstance(lookup.exception(), ServiceError):
             return lookup.result()
+        self._is_away = True
         return remembered.key
 
     def _age(self, remembered: Remembered) -> float:
@@ -129,6 +135,7 @@ class KeyRing:
         async with self._turn:
             asked_at = self._clock()  # before the question: the answer is as old as that
             key = await self._store.find(key_id)
+        self._is_away = False
         self._remember(key_id, Remembered(key, asked_at))
         return key
 
@@ -173,29 +180,31 @@ def _start(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 async def bootstrap(store: KeyStore, settings: KeySettings) -> Key | None:
     """Registers the token of DIFYRPC_BOOTSTRAP_KEY_FILE, as often as wished; None when the setting is empty.
 
-    A key that was revoked stays revoked: the file cannot bring it back.
+    A key that was revoked stays revoked: the file cannot bring it back. SettingsError when the file has no token.
     """
-    if settings.bootstrap_key_file is None:
+    file = settings.bootstrap_key_file
+    if file is None:
         return None
     try:
-        token = settings.bootstrap_key_file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={settings.bootstrap_key_file}: cannot be read") from error
-    try:
-        key = await store.register(token, tenant=settings.bootstrap_tenant, scopes=["*:admin"], name="bootstrap")
-    except Unavailable:
-        raise
-    except ServiceError as error:
-        raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={settings.bootstrap_key_file}: {error.message}") from error
+        key = await store.register(_read(file), tenant=settings.bootstrap_tenant, scopes=ALL_SCOPES, name="bootstrap")
+    except (AlreadyExists, InvalidArgument, Unauthenticated) as error:
+        raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={file}: {error.message}") from error
     if key.revoked_at is not None:
         log.warning("key %s of DIFYRPC_BOOTSTRAP_KEY_FILE was revoked and stays so", key.id)
     return key
 
 
-async def first_key(store: KeyStore) -> str | None:
-    """Makes a key with all rights for tenant `default` when there is none at all, and answers its token.
+async def first_key(store: KeyStore, tenant: str = "default") -> str | None:
+    """Makes a key with all rights when there is no key at all, not even a revoked one, and answers its token.
 
     Only one of several processes gets it; the token is to be shown once and cannot be had again.
     """
-    made = await store.create_first(tenant="default", scopes=["*:admin"], name="first")
+    made = await store.create_first(tenant=tenant, scopes=ALL_SCOPES, name="first")
     return made[1] if made else None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={file}: cannot be read; it shall hold one token") from error

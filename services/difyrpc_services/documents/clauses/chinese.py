@@ -111,7 +111,7 @@ def _opening(text: str) -> Marker | None:
         if match:
             return Marker(style, RANKS[style], (), "", match.end() if style != "whereas" else 0, weight, heading=True)
     if _AGREED.match(text):
-        return Marker("agreed", RANKS["recitals"], (), "", len(text), 0.5, heading=True)
+        return Marker("agreed", RANKS["agreed"], (), "", len(text), 0.5, heading=True)
     if _DEFINITION.match(text):
         return Marker("definition", RANKS["definition"], (), "", 0, 0.5)
     return None

@@ -84,6 +84,8 @@ def _steps(number: str, style: str) -> tuple[Step, ...] | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)*)(?:-(\d+))?([A-Za-z])?", number)
     if match:
         figures = [int(figure) for figure in match[1].split(".")]
+        if len(figures) == 2 and figures[1] == 0:
+            figures.pop()  # 3.0 is the heading of 3.1
         inserted = int(match[2] or 0) or (letter_number(match[3]) or 0 if match[3] else 0)
         return (*(Step(figure) for figure in figures[:-1]), Step(figures[-1], inserted))
     base, _, suffix = number.partition("-")
@@ -128,7 +130,7 @@ def _run_in(rest: str) -> bool:
 def _opening(text: str) -> Marker | None:
     """Answers the reading of what opens a part without counting it."""
     for style, pattern, weight in (
-        ("recitals", _RECITALS, 1.0), ("preamble", _PREAMBLE, 0.0), ("whereas", _WHEREAS, 2.0), ("closing", _AGREED, 1.0), ("closing", _CLOSING, 1.0),
+        ("recitals", _RECITALS, 1.0), ("preamble", _PREAMBLE, 0.0), ("whereas", _WHEREAS, 2.0), ("agreed", _AGREED, 1.0), ("closing", _CLOSING, 1.0),
     ):  # fmt: skip
         match = pattern.match(text)
         if match:

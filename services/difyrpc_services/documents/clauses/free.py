@@ -52,10 +52,12 @@ def dotted_markers(text: str, *, automatic: bool = False) -> list[Marker]:
     figures = [int(part) for part in re.split(r"\s?\.\s?", match["number"])]
     if figures[0] > 300 or (len(figures) > 1 and figures[0] == 0):
         return []
+    if len(figures) == 2 and figures[1] == 0:
+        figures.pop()  # 3.0 is the heading of 3.1
     inserted = ord(match["letter"]) - ord("A") + 1 if match["letter"] else 0
     steps = (*(Step(figure) for figure in figures[:-1]), Step(figures[-1], inserted))
     rest = text[match.end() :]
-    weight = _dotted_weight(rest, len(figures), sign=match["sign"].strip(), automatic=automatic)
+    weight = _dotted_weight(rest, len(figures), sign=match["sign"].strip() or "." * match["number"].count("."), automatic=automatic)
     written = match["number"] + (match["letter"] or "")
     style = f"dotted{len(figures)}"
     return [Marker(style, FREE, steps, written, match.end(), weight, heading=reads_as_heading(rest))]
@@ -142,7 +144,7 @@ def _labelled(label: str, shape: str, end: int, weight: float, rest: str) -> lis
     ]
 
 
-_SMALL = frozenset("a an and as at but by for from if in into of on or nor over per s t the to under upon v vs via with within without".split())
+_SMALL = frozenset("a an and as at but by for from if in into of on or nor over per s that the their this its our your to under upon v vs via with within without".split())
 
 
 def reads_as_heading(text: str) -> bool:

@@ -18,6 +18,7 @@ RANKS = {
     "subpart": 2,
     "chapter": 3,
     "recitals": 4,
+    "agreed": 4,
     "whereas": 5,
     "group": 4,  # ARTICLE above Section, 节 above 条
     "subgroup": 5,  # 款 as a heading between 节 and 条

@@ -19,6 +19,11 @@ _ENDS_SENTENCE = re.compile(
     r"(?:[.;:!?。；：！？…][\"'”’」』）)\]]*|[；;，,]\s*(?:and|or|and/or|but|以及|或者|和|或|及)|—|:-|：—)\s*$", re.IGNORECASE
 )
 _ENDS_LIST_STEP = re.compile(r"[,;，、]$")
+_CRAMMED = 200  # characters; shorter lines with wide gaps are rows of tables
+_GAP_BEFORE_MARKER = re.compile(
+    r"\s{3,}(?=(?:ARTICLE|Article|SECTION|Section|CLAUSE|Clause|EXHIBIT|Exhibit|SCHEDULE|Schedule|ANNEX|APPENDIX|PART)\s+[\dA-Z]|WHEREAS\b|NOW,? THEREFORE|"
+    r"IN WITNESS|RECITALS|\([a-zA-Z0-9]{1,4}\)\s|\d{1,2}(?:\.\d{1,2}){0,4}\.?\s+[A-Z\"“\[]|[“\"][A-Z]|第.{1,9}[条章节条])"
+)
 _PAGE_NUMBER = re.compile(
     r"^(?:[-–—·~\s]*\d{1,4}[-–—·~\s]*|page\s*\d+(?:\s*(?:of|/)\s*\d+)?|\d+\s*(?:of|/)\s*\d+|第\s*\d+\s*页(?:\s*[,，/]?\s*共\s*\d+\s*页)?)$",
     re.IGNORECASE,
@@ -79,11 +84,11 @@ def _rows_of_one(element: Element) -> list[Row]:
             for index, line in enumerate(element.lines)
             if line.text.strip()
         ]  # fmt: skip
-    texts = [element.text] if silent else element.text.split("\n")
+    texts = [element.text] if silent else [piece for text in element.text.split("\n") for piece in _uncrammed(text)]
     box = element.boxes[0] if element.boxes else None
     rows = [
         Row(
-            text=text.strip(), element=element, first=False, box=box, indent=_indent(text), width=_columns(text),
+            text=_unboxed(text.strip()), element=element, first=False, box=box, indent=_indent(text), width=_columns(text),
             bold=element.bold, silent=silent, dropped=element.contents_entry,
         )
         for text in texts
@@ -96,6 +101,20 @@ def _rows_of_one(element: Element) -> list[Row]:
         rows[0].number = element.number
         rows[0].indent = rows[0].indent or element.indent / 6  # points to columns of a 12-point font
     return rows
+
+
+def _uncrammed(text: str) -> list[str]:
+    """Cuts a line that holds paragraphs with runs of blanks between them, as some converters leave a whole page."""
+    if len(text) < _CRAMMED or "   " not in text.strip():
+        return [text]
+    return _GAP_BEFORE_MARKER.split(text)
+
+
+def _unboxed(text: str) -> str:
+    """Answers a line of a box drawn with stars or bars without them."""
+    if len(text) > 4 and text[0] in "*|#" and text[-1] == text[0] and text[1] == " ":
+        return text.strip("*|# ")
+    return text
 
 
 def _indent(text: str) -> float:
@@ -117,11 +136,11 @@ def _drop_repeated(rows: list[Row]) -> None:
             continue
         if _PAGE_NUMBER.match(row.text[:60]) and not row.number:
             row.dropped = True
-        elif len(row.text) <= 90:
+        elif len(row.text) <= 90 and not _HEADING_START.match(row.text):
             places.setdefault(_shape(row.text), []).append(index)
     for shape, found in places.items():
         if len(found) >= 3 and _far_apart(found):
-            for index in found[0 if "#" in shape else 1 :]:
+            for index in found:
                 rows[index].dropped = True
 
 
@@ -131,11 +150,8 @@ _HEADING_START = re.compile(
 
 
 def _shape(text: str) -> str:
-    """Answers what two prints of one header share; a heading keeps its figures, so that only its twin equals it."""
-    text = " ".join(folded(text).split()).casefold()
-    if _HEADING_START.match(text):
-        return text
-    return re.sub(r"\d+", "#", text)
+    """Answers what two prints of one header share: all but its figures."""
+    return re.sub(r"\d+", "#", " ".join(folded(text).split()).casefold())
 
 
 def _far_apart(places: list[int]) -> bool:

@@ -41,9 +41,9 @@ def upload_finished(upload: Upload) -> FailedPrecondition:
     )  # fmt: skip
 
 
-def writer_replaced(upload: Upload) -> Aborted:
+def writer_replaced(upload_id: str) -> Aborted:
     """Answers the error for a call that lost its upload to a later one."""
-    return Aborted("WRITER_REPLACED", "another call took over {upload}", upload=f"uploads/{upload.id}")
+    return Aborted("WRITER_REPLACED", "another call took over {upload}", upload=f"uploads/{upload_id}")
 
 
 def upload_busy(key: str) -> Aborted:

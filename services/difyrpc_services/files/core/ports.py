@@ -113,10 +113,10 @@ class Rows(Protocol):
     async def name_is_taken(self, tenant: str, display_name: str, now: datetime, *, other_than: str) -> bool:
         """Answers whether another file has the name, after waiting for those who ask the same."""
 
-    async def share_blob(self, place: Place, sha256: str, size_bytes: int) -> str:
-        """Counts one more user of this content; answers the key of the bytes that the tenant has already, or `place`'s."""
+    async def share_blob(self, tenant: str, key: str, sha256: str, size_bytes: int) -> str:
+        """Counts one more user of this content; answers the key of the bytes that the tenant has already, or `key`."""
 
-    async def release_blob(self, place: Place) -> bool:
+    async def release_blob(self, tenant: str, key: str) -> bool:
         """Counts one user less; answers whether it was the last, and then the record is gone."""
 
     async def usage(self, tenant: str, *, lock: bool = False) -> Usage:

@@ -116,9 +116,9 @@ class Session:
         feeding = self._feeding
         if feeding and feeding is not asyncio.current_task():
             feeding.cancel()
-            await asyncio.wait([feeding])
+            await asyncio.gather(feeding, return_exceptions=True)
         if self._work:
-            await asyncio.wait([self._work])
+            await asyncio.gather(self._work, return_exceptions=True)
 
     async def _keep_what_came(self) -> None:
         if self._syncing:

@@ -87,8 +87,15 @@ class Upload:
 class Place:
     """Where bytes lie in a store: nothing of a caller's text is part of it."""
 
-    tenant: str
+    folder: str
+    """Stands for the tenant: 24 hexadecimal digits."""
     key: str
+    """32 hexadecimal digits, used once only."""
+
+    @classmethod
+    def of(cls, tenant: str, key: str) -> Place:
+        """Answers the place of a tenant's bytes."""
+        return cls(folder=hashlib.blake2s(tenant.encode(), digest_size=12).hexdigest(), key=key)
 
 
 @dataclass(frozen=True, kw_only=True)

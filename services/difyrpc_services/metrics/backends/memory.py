@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from difyrpc_services.metrics.core.backend import (
     Admission,
+    Caught,
     Cell,
     Entry,
     Everything,
@@ -129,11 +130,11 @@ class MemoryUsage:
         """Answers a position that everything committed until now lies before."""
         return len(self._log)
 
-    async def since(self, position: int, limit: int) -> tuple[list[tuple[str, Stored]], int]:
-        """Answers observations that were committed after a position, and the next position."""
+    async def since(self, position: int, limit: int) -> Caught:
+        """Answers observations of all tenants that were committed after a position."""
         upto = min(len(self._log), position + limit)
         found = [(item[0], self._stored(item[1])) for item in self._log[position:upto] if item is not None]
-        return found, upto
+        return Caught(found, len(self._log), len(self._log) - upto)
 
     async def compact(self) -> bool:
         """Answers that nothing is left to merge: every commit went into the roll-ups at once."""

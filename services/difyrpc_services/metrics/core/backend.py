@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from difyrpc_services.metrics.core.histogram import Histogram
 from difyrpc_services.metrics.core.periods import Segment
 from difyrpc_services.metrics.core.sums import Sums
 from difyrpc_services.metrics.core.values import RawRow, Retention, Series, Status, Stored
@@ -97,6 +96,17 @@ class Cell(NamedTuple):
     sums: Sums
 
 
+class Caught(NamedTuple):
+    """What a live tail caught."""
+
+    found: list[tuple[str, Stored]]
+    """Tenants and their observations."""
+    position: int
+    """Where to look next."""
+    lost: int
+    """How many observations up to there were above the limit."""
+
+
 class Exposed(NamedTuple):
     """What a series of `/metrics` is kept apart by."""
 
@@ -150,8 +160,8 @@ class Backend(Protocol):
     async def position(self) -> int:
         """Answers a position that everything committed until now lies before."""
 
-    async def since(self, position: int, limit: int) -> tuple[list[tuple[str, Stored]], int]:
-        """Answers observations (with their tenant) that were committed after a position, and the next position."""
+    async def since(self, position: int, limit: int) -> Caught:
+        """Answers observations of all tenants that were committed after a position."""
 
     async def compact(self) -> bool:
         """Merges some of what was committed into roll-ups; answers whether there may be more to merge."""
@@ -176,22 +186,3 @@ def exposed(series: Series) -> Exposed:
     """Answers under which labels `/metrics` counts the series."""
     labels = series.labels
     return Exposed(labels.operation, labels.provider, labels.model, series.status, series.error_type)
-
-
-__all__ = [
-    "Admission",
-    "Backend",
-    "Cell",
-    "Entry",
-    "Everything",
-    "Exposed",
-    "Field",
-    "Histogram",
-    "LabelValue",
-    "Selection",
-    "Test",
-    "Totals",
-    "Writer",
-    "exposed",
-    "label_of",
-]

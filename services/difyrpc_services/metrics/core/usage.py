@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -115,20 +115,20 @@ class Accountant:
         typed = TOKEN_TYPE in query.group_by
         group_by = [part for part in query.group_by if part != TOKEN_TYPE]
         tests = await self.hashed_tests(tenant, query.tests)
-        selection = Selection(
-            bounds=(bounds[0], bounds[-1]), segments=cover((bounds[0], bounds[-1])), group_by=group_by, tests=tests
-        )
-        cells = await self._backend.select(tenant, selection)
-        total = await self._total(tenant, selection, query, cells)
+        whole = (bounds[0], bounds[-1])
+        selection = Selection(bounds=whole, segments=cover(whole), group_by=group_by, tests=tests)
+        cells = await self._backend.select(tenant, selection) if group_by else [Cell((), 0, Sums())]
         ranked = sorted(cells, key=lambda cell: (-RANKS[_rank(query)](cell.sums), cell.group))
-        limit = query.limit or DEFAULT_LIMIT
-        chosen = ranked[:limit]
-        lines = await self._lines(tenant, replace(selection, groups=[cell.group for cell in chosen]), query, bounds, chosen)
+        chosen = ranked[: query.limit or DEFAULT_LIMIT]
+        if group_by:
+            selection = replace(selection, groups=[cell.group for cell in chosen])
+        lines = await self._lines(tenant, selection, query, bounds, chosen)
+        left_out = len(ranked) - len(chosen)
         answer = Answer(
             bounds=bounds,
             lines=lines,
-            total=total,
-            left_out=len(ranked) - len(chosen),
+            total=await self._rest(tenant, selection, query) if left_out else _added(line.total for line in lines),
+            left_out=left_out,
             quantities=query.quantities,
             percentiles=query.percentiles,
         )
@@ -165,52 +165,34 @@ class Accountant:
             )
         return boundaries(floor(start, grain), ceil(end, grain), query.steps, zone(query.time_zone))
 
-    async def _total(self, tenant: str, selection: Selection, query: Query, cells: Sequence[Cell]) -> Sums:
-        """Answers the sum over all groups, with histograms only if they are needed."""
-        if _wants_spread(query):
-            cells = await self._backend.select(tenant, replace(selection, group_by=(), histograms=True))
-        total = Sums()
-        for cell in cells:
-            total.merge(cell.sums)
-        return total
+    async def _rest(self, tenant: str, selection: Selection, query: Query) -> Sums:
+        """Answers the sum over all groups, those as well that were not chosen."""
+        everything = replace(selection, group_by=(), groups=None, histograms=_wants_spread(query))
+        return _added(cell.sums for cell in await self._backend.select(tenant, everything))
 
     async def _lines(
         self, tenant: str, selection: Selection, query: Query, bounds: list[int], chosen: Sequence[Cell]
     ) -> list[Line]:
         """Answers the chosen series, with their points if steps were asked for."""
         steps = len(bounds) - 1
-        if not chosen and not query.group_by:
-            chosen = [Cell((), 0, Sums())]
-        if len(chosen) * steps > MAX_POINTS:
-            raise InvalidArgument(
-                "TOO_MANY_POINTS",
-                "{series} series of {steps} steps are more than {limit} points; take a coarser step or a lower limit",
-                field="query.limit",
-                series=len(chosen),
-                steps=steps,
-                limit=MAX_POINTS,
-            )
-        totals = {cell.group: cell.sums for cell in chosen}
-        if _wants_spread(query):
-            found = await self._backend.select(tenant, replace(selection, histograms=True))
-            totals |= {cell.group: cell.sums for cell in found}
-        points = await self._points(tenant, selection, query, bounds)
+        _refuse_many(len(chosen), steps)
+        stepped = has_steps(query)
+        if stepped:
+            selection = replace(selection, bounds=bounds, segments=cover(bounds))
+        if not chosen:
+            return []
+        points: dict[tuple[str, ...], dict[int, Sums]] = {cell.group: {} for cell in chosen}
+        wanted = replace(selection, histograms=_wants_spread(query))
+        for group, step, sums in await self._backend.select(tenant, wanted):
+            points[group][step] = sums
         return [
-            Line(labels=group, total=total, points=_filled(points.get(group, {}), steps if query.fill_gaps else 0))
-            if has_steps(query)
-            else Line(labels=group, total=total)
-            for group, total in totals.items()
+            Line(
+                labels=group,
+                total=_added(found.values()),
+                points=_filled(found, steps if query.fill_gaps else 0) if stepped else (),
+            )
+            for group, found in points.items()
         ]
-
-    async def _points(
-        self, tenant: str, selection: Selection, query: Query, bounds: list[int]
-    ) -> dict[tuple[str, ...], dict[int, Sums]]:
-        points: dict[tuple[str, ...], dict[int, Sums]] = {}
-        if has_steps(query):
-            stepped = replace(selection, bounds=bounds, segments=cover(bounds), histograms=_wants_spread(query))
-            for group, step, sums in await self._backend.select(tenant, stepped):
-                points.setdefault(group, {})[step] = sums
-        return points
 
 
 def checked(query: Query) -> Query:
@@ -261,6 +243,25 @@ def by_token_type(answer: Answer, group_by: Sequence[Field]) -> Answer:
         for kind in TOKEN_TYPES
     ]
     return replace(answer, lines=lines, token_types=list(TOKEN_TYPES) * len(answer.lines))
+
+
+def _added(parts: Iterable[Sums]) -> Sums:
+    total = Sums()
+    for part in parts:
+        total.merge(part)
+    return total
+
+
+def _refuse_many(series: int, steps: int) -> None:
+    if series * steps > MAX_POINTS:
+        raise InvalidArgument(
+            "TOO_MANY_POINTS",
+            "{series} series of {steps} steps are more than {limit} points; take a coarser step or a lower limit",
+            field="query.limit",
+            series=series,
+            steps=steps,
+            limit=MAX_POINTS,
+        )
 
 
 def _rank(query: Query) -> Quantity:

@@ -175,9 +175,16 @@ class ZygoteProcess:
         self._starting[self._count] = (ours, started)
         with theirs:
             socket.send_fds(self._control, [json.dumps({"spawn": self._count}).encode()], [theirs.fileno()])
-        worker = await started
+        try:
+            worker = await asyncio.shield(started)
+        except asyncio.CancelledError:
+            started.add_done_callback(_discard)
+            raise
         try:
             kind, body = await worker.frame(1 << 10)
+        except asyncio.CancelledError:
+            worker.close()
+            raise
         except (EOFError, ValueError) as error:
             cause = (await worker.exit()).cause
             worker.close()
@@ -239,6 +246,13 @@ class ZygoteProcess:
         for worker in self._workers.values():
             _settle(worker.ended, Exit(status=-1))
         self._workers.clear()
+
+
+def _discard(started: asyncio.Future[Worker]) -> None:
+    """Ends a worker that nobody waits for any more."""
+    if started.exception() is None:
+        started.result().kill()
+        started.result().close()
 
 
 def _settle(future: asyncio.Future[Any], value: object) -> None:

@@ -225,5 +225,3 @@ def _operand(found: Condition, kinds: frozenset[str], path: str) -> Any:
             given=given,
         )
     return check_value(found.value, path=path) if found.has_value else None
-
-

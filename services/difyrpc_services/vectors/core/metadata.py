@@ -46,9 +46,7 @@ def instant(value: datetime) -> int:
 def check_metadata(metadata: Mapping[str, Any], *, path: str) -> dict[str, Any]:
     """Answers the metadata as it is stored; InvalidArgument for what the contract does not allow."""
     if len(metadata) > MAX_FIELDS:
-        raise InvalidArgument(
-            "METADATA_TOO_LARGE", "more than {limit} metadata fields", field=path, limit=MAX_FIELDS
-        )
+        raise InvalidArgument("METADATA_TOO_LARGE", "more than {limit} metadata fields", field=path, limit=MAX_FIELDS)
     for name in metadata:
         check_field_name(name, path=path)
     found = {name: check_value(value, path=f'{path}["{name}"]') for name, value in metadata.items()}

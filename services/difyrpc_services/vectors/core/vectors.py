@@ -20,7 +20,8 @@ def check_vector(vector: Floats, dimension: int, *, path: str) -> Floats:
         )
     # One pass finds all three: the sum of squares is NaN or infinite exactly when a number is, or would overflow
     # in the engine, and zero when the vector has no direction that 32-bit arithmetic can see.
-    length = float(np.dot(vector, vector))
+    with np.errstate(all="ignore"):
+        length = float(np.dot(vector, vector))
     if not np.isfinite(length):
         raise InvalidArgument("VECTOR_NOT_FINITE", "the vector holds NaN, or numbers too large to compare", field=path)
     if length == 0.0:

@@ -1,0 +1,335 @@
+"""The clients: one object with the services of one deployment, synchronous or asynchronous."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+from difyrpc_client._calls import AsyncCalls, Calls
+from difyrpc_client._documents import AsyncDocuments, Documents
+from difyrpc_client._files import AsyncFiles, Files
+from difyrpc_client._metrics import AsyncMetrics, Metrics
+from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry
+from difyrpc_client._settings import AsyncToken, Endpoint, Settings, Token, labels, read_settings
+from difyrpc_client._tls import TLS
+from difyrpc_client._transport import (
+    AsyncTransport,
+    Transport,
+    gevent_refusal,
+    open_async_transport,
+    open_transport,
+)
+from difyrpc_client._vectors import AsyncVectors, Vectors
+
+
+class Dify:
+    """The services of one deployment. Made by `connect`; may be shared by threads."""
+
+    def __init__(self, calls: Calls, close: Callable[[], None]) -> None:
+        self._calls = calls
+        self._close = close
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Parses documents."""
+        return Documents(self._calls)
+
+    @cached_property
+    def files(self) -> Files:
+        """Stores files."""
+        return Files(self._calls)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Records and answers usage."""
+        return Metrics(self._calls)
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        """Stores points and searches them."""
+        return Vectors(self._calls)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        stream_timeout: float | None = None,
+        retry: Retry | None = None,
+        token: Token | None = None,
+        app: str | None = None,
+        user: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+    ) -> Dify:
+        """Answers the same client with other options; it shares the connections and ends with this one.
+
+        `request_id` becomes the `x-request-id` of every call made with it.
+        """
+        options = _changed(self._calls, timeout, stream_timeout, retry, token, request_id, labels(app, user, metadata))
+        return Dify(self._calls.changed(**options), _nothing)
+
+    def close(self) -> None:
+        """Gives the connections back to the process's pool; a second time does nothing."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncDify:
+    """The services of one deployment, in the event loop. Made by `connect_async`."""
+
+    def __init__(self, calls: AsyncCalls, close: Callable[[], Any]) -> None:
+        self._calls = calls
+        self._close = close
+
+    @cached_property
+    def documents(self) -> AsyncDocuments:
+        """Parses documents."""
+        return AsyncDocuments(self._calls)
+
+    @cached_property
+    def files(self) -> AsyncFiles:
+        """Stores files."""
+        return AsyncFiles(self._calls)
+
+    @cached_property
+    def metrics(self) -> AsyncMetrics:
+        """Records and answers usage."""
+        return AsyncMetrics(self._calls)
+
+    @cached_property
+    def vectors(self) -> AsyncVectors:
+        """Stores points and searches them."""
+        return AsyncVectors(self._calls)
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        stream_timeout: float | None = None,
+        retry: Retry | None = None,
+        token: AsyncToken | None = None,
+        app: str | None = None,
+        user: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        request_id: str | None = None,
+    ) -> AsyncDify:
+        """Answers the same client with other options; it shares the connections and ends with this one.
+
+        `request_id` becomes the `x-request-id` of every call made with it.
+        """
+        options = _changed(self._calls, timeout, stream_timeout, retry, token, request_id, labels(app, user, metadata))
+        return AsyncDify(self._calls.changed(**options), _nothing_async)
+
+    async def close(self) -> None:
+        """Gives the connections back to the event loop's pool; a second time does nothing."""
+        await self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def connect(
+    target: str | None = None,
+    *,
+    token: Token | None = None,
+    tls: TLS | bool | None = None,
+    timeout: float | None = None,
+    stream_timeout: float | None = None,
+    retry: Retry | None = None,
+    app: str | None = None,
+    user: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    channels: int | None = None,
+    keepalive_seconds: float | None = None,
+    max_message_bytes: int | None = None,
+    env: Mapping[str, str] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Dify:
+    """Answers a client; connects with the first call. What is not given comes from the environment.
+
+    Args:
+        target: `host:port`, or `dns:///{service}.difyrpc.svc:50051` where each service has an address of its own
+            (documents, files, metrics, vectors); `DIFYRPC_TARGET`, else `localhost:50051`. `DIFYRPC_<SERVICE>_TARGET`
+            stands above both.
+        token: the API key, or what answers it before each try; `DIFYRPC_TOKEN`, or `DIFYRPC_TOKEN_FILE`, which is
+            read anew every ten seconds. Without `tls` it travels readable: only inside a network that you trust.
+        tls: True for the public authorities, TLS(…) for your own and for mTLS; `DIFYRPC_TLS`, `DIFYRPC_TLS_CA`,
+            `DIFYRPC_TLS_CERTIFICATE`, `DIFYRPC_TLS_KEY`, `DIFYRPC_TLS_SERVER_NAME`.
+        timeout: seconds for one call with all its repetitions, 60 by default; `DIFYRPC_TIMEOUT`.
+        stream_timeout: the same for one upload, download or other stream, 600; `DIFYRPC_STREAM_TIMEOUT`.
+        retry: how often and how fast calls are repeated; `DIFYRPC_RETRY_ATTEMPTS` for the number alone.
+        app: label of the calls for limits and usage; `DIFYRPC_APP`. Never identity.
+        user: label of the calls for limits and usage; `DIFYRPC_USER`. Never identity.
+        metadata: further metadata of every call.
+        channels: connections to each address, 2 by default; `DIFYRPC_CHANNELS`.
+        keepalive_seconds: silence after which the peer is asked whether it is there, 30; 0 never asks;
+            `DIFYRPC_KEEPALIVE_SECONDS`. Below 30 only with servers that permit it.
+        max_message_bytes: the largest message that is accepted, 64 MiB by default.
+        env: what to read in place of the process's environment.
+        clock: time and sleep, for tests.
+
+    Raises:
+        ConfigurationError: a value cannot be used; the message names it.
+    """
+    settings = read_settings(
+        target,
+        env=env,
+        token=token,
+        tls=tls,
+        timeout=timeout,
+        stream_timeout=stream_timeout,
+        retry=retry,
+        app=app,
+        user=user,
+        metadata=metadata,
+        channels=channels,
+        keepalive_seconds=keepalive_seconds,
+        max_message_bytes=max_message_bytes,
+    )
+    transports = Transports(settings)
+    return Dify(Calls(transports.of, settings.options, clock), transports.close)
+
+
+def connect_async(
+    target: str | None = None,
+    *,
+    token: AsyncToken | None = None,
+    tls: TLS | bool | None = None,
+    timeout: float | None = None,
+    stream_timeout: float | None = None,
+    retry: Retry | None = None,
+    app: str | None = None,
+    user: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    channels: int | None = None,
+    keepalive_seconds: float | None = None,
+    max_message_bytes: int | None = None,
+    env: Mapping[str, str] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> AsyncDify:
+    """Answers a client for the event loop, with the arguments of `connect`; the token's provider may be a coroutine.
+
+    ConfigurationError in a process that gevent has patched, as every Dify plugin is: use `connect` there.
+    """
+    gevent_refusal()
+    settings = read_settings(
+        target,
+        env=env,
+        token=token,
+        tls=tls,
+        timeout=timeout,
+        stream_timeout=stream_timeout,
+        retry=retry,
+        app=app,
+        user=user,
+        metadata=metadata,
+        channels=channels,
+        keepalive_seconds=keepalive_seconds,
+        max_message_bytes=max_message_bytes,
+    )
+    transports = AsyncTransports(settings)
+    return AsyncDify(AsyncCalls(transports.of, settings.options, clock), transports.close)
+
+
+class Transports:
+    """The transports of one client, one an address, made when a service is first called."""
+
+    def __init__(self, settings: Settings, open_one: Callable[[Endpoint], Transport] = open_transport) -> None:
+        self._settings = settings
+        self._open = open_one
+        self._by_service: dict[str, Transport] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def of(self, service: str) -> Transport:
+        """Answers the transport of a service; ValueError after `close`."""
+        return self._by_service.get(service) or self._made(service)
+
+    def close(self) -> None:
+        """Closes all of them."""
+        with self._lock:
+            self._closed = True
+            closing, self._by_service = set(self._by_service.values()), {}
+        for transport in closing:
+            transport.close()
+
+    def _made(self, service: str) -> Transport:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the client is closed")
+            if service not in self._by_service:
+                target = self._settings.target_of(service)
+                self._by_service[service] = self._open(replace(self._settings.endpoint, target=target))
+            return self._by_service[service]
+
+
+class AsyncTransports:
+    """The same for the event loop."""
+
+    def __init__(
+        self, settings: Settings, open_one: Callable[[Endpoint], AsyncTransport] = open_async_transport
+    ) -> None:
+        self._settings = settings
+        self._open = open_one
+        self._by_service: dict[str, AsyncTransport] = {}
+        self._closed = False
+
+    def of(self, service: str) -> AsyncTransport:
+        """Answers the transport of a service; ValueError after `close`."""
+        if self._closed:
+            raise ValueError("the client is closed")
+        if service not in self._by_service:
+            target = self._settings.target_of(service)
+            self._by_service[service] = self._open(replace(self._settings.endpoint, target=target))
+        return self._by_service[service]
+
+    async def close(self) -> None:
+        """Closes all of them."""
+        self._closed = True
+        closing, self._by_service = set(self._by_service.values()), {}
+        for transport in closing:
+            await transport.close()
+
+
+def _changed(
+    calls: Calls | AsyncCalls,
+    timeout: float | None,
+    stream_timeout: float | None,
+    retry: Retry | None,
+    token: AsyncToken | None,
+    request_id: str | None,
+    more: tuple[tuple[str, str], ...],
+) -> dict[str, Any]:
+    given = {
+        "timeout": timeout,
+        "stream_timeout": stream_timeout,
+        "retry": retry,
+        "token": token,
+        "request_id": request_id,
+        "labels": tuple({**dict(calls.options.labels), **dict(more)}.items()) if more else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _nothing() -> None:
+    """Closes nothing: a client with other options shares what it calls through."""
+
+
+async def _nothing_async() -> None:
+    """Closes nothing."""

@@ -1,0 +1,223 @@
+"""Makes clauses out of the chosen outline: kind, normal number, title, text, parent, pages and boxes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from difyrpc_services.documents.clauses.markers import FREE, Marker, Slot
+from difyrpc_services.documents.clauses.numbering import Step
+from difyrpc_services.documents.clauses.outline import Choice
+from difyrpc_services.documents.clauses.rows import Row
+from difyrpc_services.documents.clauses.titles import title_of
+from difyrpc_services.documents.elements import Clause, ClauseKind, Element, enclosing
+
+_HIDDEN = frozenset({"recitals", "agreed", "closing"})
+_KINDS: dict[str, ClauseKind] = {
+    "part": "part", "subpart": "subpart", "chapter": "chapter", "exhibit": "exhibit", "schedule": "schedule",
+    "preamble": "preamble", "whereas": "recital", "definition": "definition", "subgroup": "paragraph",
+}  # fmt: skip
+_LIST_KINDS: tuple[ClauseKind, ...] = ("item", "subitem")
+_CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
+_CJK_START = re.compile(r"^[\u3000-\u9fff\uff00-\uffef]")
+
+
+@dataclass(slots=True)
+class _Draft:
+    choice: Choice
+    slot: Slot
+    kind: ClauseKind | None
+    normal: str
+    pieces: list[tuple[Row, int, int | None]] = field(default_factory=list)
+
+
+def assemble(rows: Sequence[Row], slots: Sequence[Slot], choices: Sequence[Choice], language: str) -> list[Clause]:
+    """Answers the clauses in reading order."""
+    drafts = _drafts(slots, choices, language)
+    _give_rows(rows, drafts)
+    shown = [draft for draft in drafts if draft.kind is not None]
+    ids = {draft.choice.slot: f"c{number}" for number, draft in enumerate(shown, start=1)}
+    parents = {draft.choice.slot: draft.choice.parent for draft in drafts}
+    starts = {draft.slot.row for draft in drafts}
+    elements = _rows_by_element(rows)
+    return [_clause(draft, ids, _visible(draft.choice.parent, ids, parents), rows, starts, elements, language) for draft in shown]
+
+
+def _drafts(slots: Sequence[Slot], choices: Sequence[Choice], language: str) -> list[_Draft]:
+    by_slot: dict[int, _Draft] = {}
+    holders = {choice.parent for choice in choices if choice.marker.style.startswith("unit")}
+    for choice in choices:
+        parent = by_slot.get(choice.parent)
+        draft = _Draft(choice, slots[choice.slot], _kind(choice.marker, parent, language), _normal(choice.marker, parent))
+        if choice.marker.rank == FREE and choice.slot in holders:
+            draft.kind = "chapter"
+        elif draft.kind == "article" and choice.marker.rank == FREE and holders:
+            draft.kind = "item"
+        by_slot[choice.slot] = draft
+    return list(by_slot.values())
+
+
+def _kind(marker: Marker, parent: _Draft | None, language: str) -> ClauseKind | None:
+    style = marker.style.partition(":")[0]
+    if style in _HIDDEN:
+        return None
+    if style in _KINDS:
+        return _KINDS[style]
+    if style == "group":
+        return "section" if language == "zh" else "article"
+    if style.startswith("unit"):
+        return "article" if language == "zh" else "section" if len(marker.steps) <= 2 else "paragraph"
+    if parent is not None and (parent.kind == "recital" or parent.choice.marker.style in ("recitals", "whereas")):
+        return "recital"
+    return _free_kind(marker, parent, language)
+
+
+def _free_kind(marker: Marker, parent: _Draft | None, language: str) -> ClauseKind:
+    below = parent.kind if parent else None
+    if below in ("item", "subitem"):
+        return "subitem"
+    if marker.dotted and len(marker.steps) > 1:
+        if language == "zh":
+            return "paragraph"
+        return "section" if len(marker.steps) == 2 else "paragraph"
+    if below in ("article", "section", "paragraph", "definition", "recital"):
+        return "item"
+    if marker.dotted or marker.style in ("一、", "I.", "A."):
+        return "article" if language == "zh" else "section"
+    return "item"
+
+
+def _normal(marker: Marker, parent: _Draft | None) -> str:
+    """Answers the number in figures, with the numbers of the clauses that it is an item of before it."""
+    if not marker.steps:
+        return ""
+    own = ".".join(_figure(step) for step in marker.steps)
+    if marker.rank < FREE:
+        letters = re.search(r"[A-Za-z]+(?=-?\d*$)", marker.written)
+        if marker.rank == 0 and letters and len(letters[0]) <= 2 and not marker.written[-1].isdigit():
+            return letters[0].upper()
+        if marker.rank == 0 and letters and "-" in marker.written:
+            return marker.written.split()[-1].strip("\"“”").upper()
+        return own
+    if marker.dotted and len(marker.steps) > 1:
+        return own
+    label = re.sub(r"[()\[\].、（）\s]", "", marker.written)
+    if not (label.isascii() and label.isalpha()):
+        label = own
+    outer = _numbered(parent)
+    if not outer:
+        return label
+    return f"{outer}({label})"
+
+
+def _figure(step: Step) -> str:
+    return f"{step.value}-{step.inserted}" if step.inserted else str(step.value)
+
+
+def _numbered(parent: _Draft | None) -> str:
+    """Answers the number that an item's own is written after: that of its article, section or item."""
+    if parent is None or parent.kind in ("part", "subpart", "chapter", "exhibit", "schedule", "recital", None):
+        return ""
+    return parent.normal
+
+
+def _give_rows(rows: Sequence[Row], drafts: Sequence[_Draft]) -> None:
+    """Gives every row, or the part of it, to the clause that was begun last."""
+    if not drafts:
+        return
+    place = 0
+    for index in range(drafts[0].slot.row, len(rows)):
+        row = rows[index]
+        begun: list[_Draft] = []
+        while place < len(drafts) and drafts[place].slot.row == index:
+            begun.append(drafts[place])
+            place += 1
+        if row.dropped:
+            continue
+        if not begun:
+            drafts[place - 1].pieces.append((row, 0, None))
+            continue
+        if begun[0].slot.offset > 0 and place > len(begun):
+            drafts[place - len(begun) - 1].pieces.append((row, 0, begun[0].slot.offset))
+        ends = [*(draft.slot.offset for draft in begun[1:]), None]
+        for draft, end in zip(begun, ends, strict=True):
+            draft.pieces.append((row, draft.slot.offset, end))
+
+
+def _rows_by_element(rows: Sequence[Row]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.element.id] = counts.get(row.element.id, 0) + 1
+    return counts
+
+
+def _visible(parent: int, ids: dict[int, str], parents: dict[int, int]) -> str:
+    while parent >= 0 and parent not in ids:
+        parent = parents[parent]
+    return ids.get(parent, "")
+
+
+def _clause(
+    draft: _Draft,
+    ids: dict[int, str],
+    parent_id: str,
+    rows: Sequence[Row],
+    starts: set[int],
+    row_counts: dict[str, int],
+    language: str,
+) -> Clause:
+    index = draft.slot.row
+    marker = draft.choice.marker
+    following = [row for row in rows[index + 1 : index + 8] if not row.dropped][:3]
+    next_is_free = index + 1 not in starts
+    end = draft.pieces[0][2] if draft.pieces else None
+    title = "" if draft.slot.inline else title_of(marker, _cut([rows[index], *following], end), language, next_is_free=next_is_free)
+    pieces = [(row, start, stop) for row, start, stop in draft.pieces]
+    elements: dict[str, Element] = {row.element.id: row.element for row, _, _ in pieces}
+    boxes = [row.box for row, _, _ in pieces if row.box is not None]
+    pages = sorted({box.page for box in boxes} or {element.page for element in elements.values() if element.page})
+    return Clause(
+        id=ids[draft.choice.slot], kind=draft.kind or "item", number=marker.written.strip(), normal_number=draft.normal, title=title,
+        text=_text(pieces, row_counts), parent_id=parent_id, pages=tuple(pages), boxes=enclosing(boxes), element_ids=tuple(elements),
+    )  # fmt: skip
+
+
+def _cut(rows: list[Row], end: int | None) -> list[Row]:
+    """Leaves out of the first row what belongs to the item that begins inside it."""
+    if end is None:
+        return rows
+    first = rows[0]
+    head = first.written[:end].rstrip()
+    return [Row(text=head, element=first.element, first=first.first, begins=first.begins)]
+
+
+def _text(pieces: Sequence[tuple[Row, int, int | None]], row_counts: dict[str, int]) -> str:
+    held: dict[str, int] = {}
+    for row, start, stop in pieces:
+        held[row.element.id] = held.get(row.element.id, 0) + (1 if start == 0 and stop is None else 0)
+    parts: list[str] = []
+    used: set[str] = set()
+    before: Row | None = None
+    for row, start, stop in pieces:
+        element = row.element
+        if held[element.id] == row_counts[element.id] and len(element.lines) > 1:
+            if element.id not in used:
+                used.add(element.id)
+                _join(parts, element.written, new=before is None or row.begins > 0)
+        else:
+            _join(parts, row.written[start:stop].strip(), new=before is None or row.begins > 0 or before.silent)
+        before = row
+    return "".join(parts).strip()
+
+
+def _join(parts: list[str], text: str, *, new: bool) -> None:
+    if not text:
+        return
+    if parts:
+        previous = parts[-1]
+        if new:
+            parts.append("\n")
+        elif not (_CJK_END.search(previous) or _CJK_START.search(text)):
+            parts.append(" ")
+    parts.append(text)

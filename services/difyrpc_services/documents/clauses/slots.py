@@ -1,0 +1,71 @@
+"""Finds the places where a clause may begin: markers at the start of rows, and (a) right after a heading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from difyrpc_services.documents.clauses.chinese import chinese_markers
+from difyrpc_services.documents.clauses.english import english_markers
+from difyrpc_services.documents.clauses.free import free_markers
+from difyrpc_services.documents.clauses.markers import CONTRADICTED, Marker, Slot
+from difyrpc_services.documents.clauses.numbering import folded
+from difyrpc_services.documents.clauses.rows import MAX_ROW_CHARACTERS, Row
+
+Reader = Callable[..., list[Marker]]
+READERS: dict[str, Reader] = {"zh": chinese_markers, "en": english_markers}
+_FIRST_OF_LIST = re.compile(r"\((?:a|i|A|1|I|一)\)\s*\S|[①㈠]\s*\S|(?<![\d.])1[、.](?!\d)\s*\S")
+_HEADING_BEFORE = re.compile(r"[^.。;；]{0,110}?[.:—–:]\s+$")
+
+
+def slots_of(rows: Sequence[Row], language: str) -> list[Slot]:
+    """Answers every slot, in reading order, quoted and dropped rows left out."""
+    read = READERS[language]
+    slots: list[Slot] = []
+    for index, row in enumerate(rows):
+        if not (row.silent or row.dropped or row.quoted):
+            slots.extend(_slots_of_row(index, row, read))
+    return slots
+
+
+def _slots_of_row(index: int, row: Row, read: Reader) -> list[Slot]:
+    original = row.written[:MAX_ROW_CHARACTERS]
+    text = folded(original)
+    markers = read(text, automatic=bool(row.number))
+    markers = [marker for marker in markers if marker.weight > CONTRADICTED or row.number]
+    if not markers:
+        return []
+    if row.bold:
+        markers = [replace(marker, weight=marker.weight + 0.5) for marker in markers]
+    slots = [_slot(index, row, 0, original, markers, row.begins)]
+    offset = markers[0].end
+    for _ in range(3):
+        found = _inline(text, offset, read)
+        if found is None:
+            break
+        offset, inner = found
+        slots.append(_slot(index, row, offset, original, inner, 2.0, inline=True))
+        offset = inner[0].end
+    return slots
+
+
+def _slot(
+    index: int, row: Row, offset: int, original: str, markers: Sequence[Marker], begins: float, *, inline: bool = False
+) -> Slot:
+    written = tuple(replace(marker, written=original[offset : offset + len(marker.written)]) for marker in markers)
+    return Slot(row=index, offset=offset, markers=written, begins=begins, indent=row.indent, inline=inline, text=original)
+
+
+def _inline(text: str, offset: int, read: Reader) -> tuple[int, list[Marker]] | None:
+    """Answers where a list begins right after the number or the heading at `offset`, with its first marker."""
+    match = _FIRST_OF_LIST.search(text, offset, offset + 130)
+    if not match or match.start() == 0:
+        return None
+    between = text[offset : match.start()]
+    if between.strip() and not (_HEADING_BEFORE.fullmatch(between) and between[:1].isupper()):
+        return None
+    start = match.start()
+    markers = read(text[start:]) or free_markers(text[start:])
+    shifted = [replace(marker, end=marker.end + start) for marker in markers if marker.weight > CONTRADICTED]
+    return (start, shifted) if shifted else None

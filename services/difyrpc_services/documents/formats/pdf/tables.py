@@ -1,0 +1,319 @@
+"""Makes tables out of ruled grids, and out of text that stands in aligned columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from difyrpc_services.documents.elements import Cell, Table
+from difyrpc_services.documents.formats.pdf.drawing import Drawing
+from difyrpc_services.documents.formats.pdf.text import Fragment
+from difyrpc_services.documents.formats.words import joined
+
+NEAR: Final = 3.0  # points between ends of lines that meet
+COVERED: Final = 0.7  # of a cell's edge must be drawn to be a border
+MOST_LINES: Final = 1_500  # more make a drawing, not a table
+ALIGNED_CONFIDENCE: Final = 0.7
+_MARKER: Final = re.compile(r"[(（\[]?[\w一-鿿]{1,6}[)）\].、．:：]?|[•●◦▪■–—*-]|第.{1,8}[条章节]|(?:\d+\.)+\d*\.?", re.ASCII)
+_NUMERIC: Final = re.compile(r"[\d.,%¥$€£+\-–—/:()\s]+")
+
+Split = Callable[[Fragment, list[float]], list[Fragment]]
+
+
+@dataclass(slots=True)
+class FoundTable:
+    """A table and its place."""
+
+    table: Table
+    left: float
+    top: float
+    right: float
+    bottom: float
+    confidence: float = 1.0
+    size: float = 0.0
+
+
+@dataclass(slots=True)
+class Grid:
+    """Positions of the lines of one ruled table."""
+
+    xs: list[float]
+    ys: list[float]
+    horizontal: list[tuple[float, float, float]]
+    vertical: list[tuple[float, float, float]]
+
+    def holds(self, fragment: Fragment) -> bool:
+        """Answers whether a fragment's middle is inside."""
+        middle = (fragment.left + fragment.right) / 2
+        return self.xs[0] - 1 <= middle <= self.xs[-1] + 1 and self.ys[0] - 1 <= fragment.middle <= self.ys[-1] + 1
+
+
+def ruled_tables(drawing: Drawing, fragments: list[Fragment], split: Split) -> tuple[list[FoundTable], list[Fragment]]:
+    """Answers the tables drawn with lines, and the fragments that are in none."""
+    found = []
+    for grid in grids(drawing):
+        inside = [fragment for fragment in fragments if grid.holds(fragment)]
+        if not inside:
+            continue
+        taken = {id(fragment) for fragment in inside}
+        pieces = [piece for fragment in inside for piece in split(fragment, grid.xs)]
+        table = _filled(grid, pieces)
+        if table is None:
+            continue
+        fragments = [fragment for fragment in fragments if id(fragment) not in taken]
+        size = sorted(piece.size for piece in pieces)[len(pieces) // 2]
+        found.append(FoundTable(table, grid.xs[0], grid.ys[0], grid.xs[-1], grid.ys[-1], size=size))
+    return found, fragments
+
+
+def grids(drawing: Drawing) -> list[Grid]:
+    """Groups lines that meet; answers the groups that enclose at least two cells."""
+    count = len(drawing.horizontal) + len(drawing.vertical)
+    if not drawing.horizontal or not drawing.vertical or count > MOST_LINES:
+        return []
+    groups = _groups(drawing)
+    found = []
+    for horizontal, vertical in groups:
+        xs, ys = _clusters([line[0] for line in vertical]), _clusters([line[0] for line in horizontal])
+        if len(xs) >= 2 and len(ys) >= 2 and (len(xs) - 1) * (len(ys) - 1) >= 2:
+            found.append(Grid(xs, ys, horizontal, vertical))
+    return sorted(found, key=lambda grid: (grid.ys[0], grid.xs[0]))
+
+
+def _groups(
+    drawing: Drawing,
+) -> list[tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]]:
+    """Answers the connected groups of lines, by crossing."""
+    lines = [(True, *line) for line in drawing.horizontal] + [(False, *line) for line in drawing.vertical]
+    parent = list(range(len(lines)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    flat = len(drawing.horizontal)
+    for one in range(flat):
+        _, y, left, right = lines[one]
+        for other in range(flat, len(lines)):
+            _, x, top, bottom = lines[other]
+            if left - NEAR <= x <= right + NEAR and top - NEAR <= y <= bottom + NEAR:
+                parent[root(one)] = root(other)
+    groups: dict[int, tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]] = {}
+    for index, (is_flat, *line) in enumerate(lines):
+        group = groups.setdefault(root(index), ([], []))
+        group[0 if is_flat else 1].append((line[0], line[1], line[2]))
+    return list(groups.values())
+
+
+def _clusters(values: list[float]) -> list[float]:
+    """Answers the positions with those nearer than NEAR made one."""
+    found: list[list[float]] = []
+    for value in sorted(values):
+        if found and value - found[-1][-1] <= NEAR:
+            found[-1].append(value)
+        else:
+            found.append([value])
+    return [sum(group) / len(group) for group in found]
+
+
+def _filled(grid: Grid, pieces: list[Fragment]) -> Table | None:
+    """Makes the table of a grid: places without a border between them are one cell."""
+    rows, columns = len(grid.ys) - 1, len(grid.xs) - 1
+    owner = _spans(grid, rows, columns)
+    texts: dict[tuple[int, int], list[Fragment]] = {}
+    for piece in pieces:
+        row = _slot(grid.ys, piece.middle)
+        column = _slot(grid.xs, (piece.left + piece.right) / 2)
+        texts.setdefault(owner[row][column], []).append(piece)
+    if len(texts) < 2:
+        return None
+    cells = []
+    for row in range(rows):
+        for column in range(columns):
+            if owner[row][column] == (row, column):
+                height, width = _extent(owner, row, column)
+                content = cell_text(texts.get((row, column), []))
+                cells.append((row, column, height, width, content, texts.get((row, column), [])))
+    header = _header_rows([(row, height, content, members) for row, _, height, _, content, members in cells], rows)
+    return Table(
+        rows=rows,
+        columns=columns,
+        cells=tuple(
+            Cell(row=row, column=column, row_span=height, column_span=width, text=content, header=row < header)
+            for row, column, height, width, content, _ in cells
+        ),
+    )
+
+
+def _spans(grid: Grid, rows: int, columns: int) -> list[list[tuple[int, int]]]:
+    """Answers for each place the upper left place of the cell that it belongs to."""
+    owner = [[(row, column) for column in range(columns)] for row in range(rows)]
+    for row in range(rows):
+        for column in range(columns):
+            here = owner[row][column]
+            if here == (row, column) and row and not _drawn(
+                grid.horizontal, grid.ys[row], grid.xs[column], grid.xs[column + 1]
+            ):
+                owner[row][column] = owner[row - 1][column]
+            elif column and not _drawn(grid.vertical, grid.xs[column], grid.ys[row], grid.ys[row + 1]):
+                left = owner[row][column - 1]
+                if left[0] == row or owner[row][column] == (row, column):
+                    owner[row][column] = left
+    return owner
+
+
+def _drawn(lines: list[tuple[float, float, float]], position: float, begin: float, end: float) -> bool:
+    """Answers whether lines at `position` cover most of the way from `begin` to `end`."""
+    covered = sum(
+        max(0.0, min(end, line[2]) - max(begin, line[1])) for line in lines if abs(line[0] - position) <= NEAR
+    )
+    return covered >= COVERED * (end - begin)
+
+
+def _extent(owner: list[list[tuple[int, int]]], row: int, column: int) -> tuple[int, int]:
+    height = 1
+    while row + height < len(owner) and owner[row + height][column] == (row, column):
+        height += 1
+    width = 1
+    while column + width < len(owner[row]) and owner[row][column + width] == (row, column):
+        width += 1
+    return height, width
+
+
+def _slot(positions: list[float], value: float) -> int:
+    slot = sum(value >= position for position in positions) - 1
+    return min(max(slot, 0), len(positions) - 2)
+
+
+def rows_of(fragments: list[Fragment]) -> list[list[Fragment]]:
+    """Answers the fragments by printed row from the top, each row from the left."""
+    rows: list[list[Fragment]] = []
+    for fragment in sorted(fragments, key=lambda f: (f.middle, f.left)):
+        if rows:
+            top = min(f.top for f in rows[-1])
+            bottom = max(f.bottom for f in rows[-1])
+            if fragment.middle <= bottom and fragment.middle - top >= 0 and _same_row(fragment, rows[-1]):
+                rows[-1].append(fragment)
+                continue
+        rows.append([fragment])
+    for row in rows:
+        row.sort(key=lambda f: f.left)
+    return rows
+
+
+def _same_row(fragment: Fragment, row: list[Fragment]) -> bool:
+    last = row[-1]
+    shared = min(fragment.bottom, last.bottom) - max(fragment.top, last.top)
+    return shared >= 0.5 * min(fragment.bottom - fragment.top, last.bottom - last.top)
+
+
+def cell_text(fragments: Sequence[Fragment]) -> str:
+    """Answers the text of a cell, its lines joined."""
+    return joined([" ".join(fragment.text for fragment in row) for row in rows_of(list(fragments))])
+
+
+def _header_rows(cells: list[tuple[int, int, str, list[Fragment]]], rows: int) -> int:
+    """Guesses how many rows are header: the first, if it is bold alone, or words above numbers."""
+    if rows < 2:
+        return 0
+    first = [(height, text, members) for row, height, text, members in cells if row == 0 and text]
+    rest = [(text, members) for row, _, text, members in cells if row > 0 and text]
+    if not first or not rest:
+        return 0
+    bold = all(fragment.bold for _, _, members in first for fragment in members)
+    bold_below = sum(all(fragment.bold for fragment in members) for _, members in rest)
+    words = all(not _NUMERIC.fullmatch(text) for _, text, _ in first)
+    numbers_below = any(_NUMERIC.fullmatch(text) for text, _ in rest)
+    if (bold and bold_below * 2 < len(rest)) or (words and numbers_below):
+        return min(max(height for height, _, _ in first), rows - 1)
+    return 0
+
+
+def aligned_tables(fragments: list[Fragment]) -> tuple[list[FoundTable], list[Fragment]]:
+    """Answers tables of text in aligned columns without lines, and the fragments that are in none."""
+    found: list[FoundTable] = []
+    taken: set[int] = set()
+    run: list[list[Fragment]] = []
+    for row in [*rows_of(fragments), []]:
+        if len(row) >= 2 and (not run or _continues(run, row)):
+            run.append(row)
+            continue
+        _close(run, found, taken)
+        run = [row] if len(row) >= 2 else []
+    return found, [fragment for fragment in fragments if id(fragment) not in taken]
+
+
+def _continues(run: list[list[Fragment]], row: list[Fragment]) -> bool:
+    """Answers whether a row stands close enough under a run of rows."""
+    height = max(fragment.bottom - fragment.top for fragment in row)
+    return row[0].top - max(fragment.bottom for fragment in run[-1]) <= 1.8 * height
+
+
+def _close(run: list[list[Fragment]], found: list[FoundTable], taken: set[int]) -> None:
+    if len(run) < 3:
+        return
+    columns = _columns([fragment for row in run for fragment in row])
+    if len(columns) < 2 or not _tabular(run, columns):
+        return
+    members = [fragment for row in run for fragment in row]
+    cells = []
+    for number, row in enumerate(run):
+        by_column: dict[int, list[Fragment]] = {}
+        for fragment in row:
+            by_column.setdefault(_column_of(columns, fragment), []).append(fragment)
+        cells += [(number, column, cell_text(group), group) for column, group in sorted(by_column.items())]
+    header = _header_rows([(row, 1, text, group) for row, _, text, group in cells], len(run))
+    table = Table(
+        rows=len(run),
+        columns=len(columns),
+        cells=tuple(Cell(row=row, column=column, text=text, header=row < header) for row, column, text, _ in cells),
+    )
+    taken.update(id(fragment) for fragment in members)
+    found.append(
+        FoundTable(
+            table,
+            min(fragment.left for fragment in members),
+            min(fragment.top for fragment in members),
+            max(fragment.right for fragment in members),
+            max(fragment.bottom for fragment in members),
+            ALIGNED_CONFIDENCE,
+            members[0].size,
+        )
+    )
+
+
+def _columns(fragments: list[Fragment]) -> list[tuple[float, float]]:
+    """Answers the horizontal ranges that text covers."""
+    found: list[tuple[float, float]] = []
+    for left, right in sorted((fragment.left, fragment.right) for fragment in fragments):
+        if found and left <= found[-1][1] + 2:
+            found[-1] = (found[-1][0], max(found[-1][1], right))
+        else:
+            found.append((left, right))
+    return found
+
+
+def _column_of(columns: list[tuple[float, float]], fragment: Fragment) -> int:
+    middle = (fragment.left + fragment.right) / 2
+    return min(range(len(columns)), key=lambda index: max(columns[index][0] - middle, middle - columns[index][1], 0))
+
+
+def _tabular(run: list[list[Fragment]], columns: list[tuple[float, float]]) -> bool:
+    """Answers whether rows are a table: neither a numbered list, nor a contents page, nor columns of running text."""
+    places = len(run) * len(columns)
+    if sum(len(row) for row in run) < 0.6 * places:
+        return False
+    if len(columns) == 2:
+        firsts = [row[0].text.strip() for row in run]
+        if sum(bool(_MARKER.fullmatch(text)) for text in firsts) * 2 > len(firsts):
+            return False
+    if sum("...." in fragment.text or "……" in fragment.text for row in run for fragment in row) * 2 > len(run):
+        return False
+    widths = [right - left for left, right in columns]
+    lengths = [len(fragment.text) for row in run for fragment in row]
+    running = sum(length > 45 for length in lengths) * 2 > len(lengths)
+    return not (running and max(widths) > 150)

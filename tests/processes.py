@@ -36,15 +36,15 @@ class Process:
 
     @property
     def target(self) -> str:
-        return f"127.0.0.1:{self._port(r'serves on 127.0.0.1:(\d+)')}"
+        return self._found(r"serves on (127.0.0.1:\d+)")
 
     @property
     def health_target(self) -> str:
-        return f"127.0.0.1:{self._port(r'health   127.0.0.1:(\d+)')}"
+        return self._found(r"health   (127.0.0.1:\d+)")
 
     @property
     def metrics_url(self) -> str:
-        return f"http://127.0.0.1:{self._port(r'metrics  http://127.0.0.1:(\d+)/metrics')}/metrics"
+        return self._found(r"metrics  (http://127.0.0.1:\d+/metrics)")
 
     @property
     def token(self) -> str:
@@ -55,8 +55,8 @@ class Process:
         self.popen.send_signal(number)
         return self.popen.wait(START_SECONDS)
 
-    def _port(self, pattern: str) -> int:
-        return int(re.search(pattern, self.banner)[1])
+    def _found(self, pattern: str) -> str:
+        return re.search(pattern, self.banner)[1]
 
 
 @contextmanager
@@ -96,7 +96,9 @@ def serve(*arguments: str, state: Path, env: Mapping[str, str] | None = None) ->
         popen.stderr.close()
 
 
-def run(*arguments: str, state: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess:
+def run(
+    *arguments: str, state: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess:
     """Runs one command of `difyrpc` to its end."""
     where = {"DIFYRPC_STATE": str(state)} if state else {}
     return subprocess.run(

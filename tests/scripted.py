@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from difyrpc.files.v1 import files_pb2, files_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from difyrpc.files.v1 import files_pb2, files_pb2_grpc
 from difyrpc_services import assembly
 from difyrpc_services.catalogue import CATALOGUE, SERVICES
 from difyrpc_services.runtime.access import Doorkeeper
@@ -46,9 +46,7 @@ class Scripted(files_pb2_grpc.FileStorageServicer):
 
     async def GetFile(self, request: Any, context: Any) -> files_pb2.GetFileResponse:
         await self._work()
-        return files_pb2.GetFileResponse(
-            file=files_pb2.File(name=request.name, display_name="x" * self.answer_bytes)
-        )
+        return files_pb2.GetFileResponse(file=files_pb2.File(name=request.name, display_name="x" * self.answer_bytes))
 
     async def DownloadFile(self, request: Any, context: Any) -> AsyncIterator[files_pb2.DownloadFileResponse]:
         yield files_pb2.DownloadFileResponse(file=files_pb2.File(name=request.name))

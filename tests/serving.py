@@ -104,4 +104,3 @@ class _StreamStream(_Sender, grpc.aio.StreamStreamClientInterceptor):
 
 
 KINDS = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
-

@@ -112,7 +112,9 @@ class Calls:
             if not may_repeat(method, error, retry):
                 raise
             return repeat(
-                lambda left: transport.unary(method, request, left, self._plan.metadata(request_id), retry.wait_for_ready),
+                lambda left: transport.unary(
+                    method, request, left, self._plan.metadata(request_id), retry.wait_for_ready
+                ),
                 error,
                 retry,
                 deadline,

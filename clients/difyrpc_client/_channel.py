@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import grpc
 
@@ -94,7 +93,7 @@ class PooledChannel(grpc.Channel):
         """Gives the connections back to the pool; a second time does nothing."""
         self._release()
 
-    def __enter__(self) -> PooledChannel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> bool | None:
@@ -109,18 +108,24 @@ class _Once:
         self._channel = channel
         self._path = path
         self._key = (shape, path, encode, decode)
-        options = channel.plan.options
+        self._plan = options = channel.plan.options
         self._timeout = options.timeout if shape == "unary_unary" else options.stream_timeout
 
-    def __call__(self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any) -> Any:
+    def __call__(
+        self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
+    ) -> Any:
         """Sends the call, as the callable of a plain channel does."""
         return self._call()(request, self._seconds(timeout), self._metadata(metadata), *rest, **more)
 
-    def with_call(self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any) -> Any:
+    def with_call(
+        self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
+    ) -> Any:
         """Answers the response and the call."""
         return self._call().with_call(request, self._seconds(timeout), self._metadata(metadata), *rest, **more)
 
-    def future(self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any) -> Any:
+    def future(
+        self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
+    ) -> Any:
         """Answers at once with a future; it is not repeated."""
         return self._call().future(request, self._seconds(timeout), self._metadata(metadata), *rest, **more)
 
@@ -137,38 +142,55 @@ class _Once:
 class _Repeated(_Once):
     """The callable of a unary method, repeated where the contract allows it."""
 
-    def __call__(self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any) -> Any:
+    def __call__(
+        self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
+    ) -> Any:
         """Sends the call, again where its failure is passing; raises grpc's error of the last try."""
-        send = partial(self._send, "__call__", request, self._metadata(metadata), rest, more)
-        return self._tried(send, request, self._seconds(timeout))
+        ours = self._metadata(metadata)
+        return self._tried(lambda left: self._call()(request, left, ours, *rest, **more), request, timeout, ours)
 
-    def with_call(self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any) -> Any:
+    def with_call(
+        self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
+    ) -> Any:
         """Answers the response and the call of the last try."""
-        send = partial(self._send, "with_call", request, self._metadata(metadata), rest, more)
-        return self._tried(send, request, self._seconds(timeout))
+        ours = self._metadata(metadata)
+        return self._tried(
+            lambda left: self._call().with_call(request, left, ours, *rest, **more), request, timeout, ours
+        )
 
-    def _send(self, how: str, request: Any, metadata: Any, rest: Any, more: Any, left: float) -> Any:
-        try:
-            return getattr(self._call(), how)(request, left, metadata, *rest, **more)
-        except grpc.RpcError as error:
-            raise typed(error, metadata) from error
-
-    def _tried(self, send: Callable[[float], Any], request: Any, seconds: float) -> Any:
+    def _tried(self, send: Callable[[float], Any], request: Any, timeout: float | None, metadata: Any) -> Any:
+        seconds = self._seconds(timeout)
         deadline = self._channel.clock.now() + seconds
         try:
-            try:
-                return send(seconds)
-            except DifyrpcError as error:
-                if not self._repeatable(request, error):
-                    raise
-                return repeat(send, error, self._channel.plan.options.retry, deadline, self._channel.clock)
-        except DifyrpcError as error:
-            raise cast("grpc.RpcError", error.__cause__) from None
+            return send(seconds)
+        except grpc.RpcError as error:
+            first = typed(error, metadata)
+            first.__cause__ = error
+        if not self._repeatable(request, first):
+            raise _cause(first)
+        try:
+            return repeat(_typing(send, metadata), first, self._plan.retry, deadline, self._channel.clock)
+        except DifyrpcError as last:
+            raise _cause(last) from None
 
     def _repeatable(self, request: Any, error: DifyrpcError) -> bool:
         stated = known_repeat(self._path)
         free = stated is Repeat.FREELY or (stated is Repeat.WITH_REQUEST_ID and bool(request.request_id))
-        return free and passing(error) and self._channel.plan.options.retry.attempts > 1
+        return free and passing(error) and self._plan.retry.attempts > 1
+
+
+def _typing(send: Callable[[float], Any], metadata: Any) -> Callable[[float], Any]:
+    def typing(left: float) -> Any:
+        try:
+            return send(left)
+        except grpc.RpcError as error:
+            raise typed(error, metadata) from error
+
+    return typing
+
+
+def _cause(error: DifyrpcError) -> grpc.RpcError:
+    return cast("grpc.RpcError", error.__cause__)
 
 
 def merged(ours: Iterable[tuple[str, str]], given: Metadata) -> list[tuple[str, str | bytes]]:

@@ -39,22 +39,22 @@ class _Adding:
         )
 
 
-class _UnaryUnary(_Adding, grpc.aio.UnaryUnaryClientInterceptor[Any, Any]):
+class _UnaryUnary(_Adding, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Callable[..., Any], details: Details, request: Any) -> Any:
         return await continuation(await self._completed(details, self._plan.options.timeout), request)
 
 
-class _UnaryStream(_Adding, grpc.aio.UnaryStreamClientInterceptor[Any, Any]):
+class _UnaryStream(_Adding, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Callable[..., Any], details: Details, request: Any) -> Any:
         return await continuation(await self._completed(details, self._plan.options.stream_timeout), request)
 
 
-class _StreamUnary(_Adding, grpc.aio.StreamUnaryClientInterceptor[Any, Any]):
+class _StreamUnary(_Adding, grpc.aio.StreamUnaryClientInterceptor):
     async def intercept_stream_unary(self, continuation: Callable[..., Any], details: Details, requests: Any) -> Any:
         return await continuation(await self._completed(details, self._plan.options.stream_timeout), requests)
 
 
-class _StreamStream(_Adding, grpc.aio.StreamStreamClientInterceptor[Any, Any]):
+class _StreamStream(_Adding, grpc.aio.StreamStreamClientInterceptor):
     async def intercept_stream_stream(self, continuation: Callable[..., Any], details: Details, requests: Any) -> Any:
         return await continuation(await self._completed(details, self._plan.options.stream_timeout), requests)
 

@@ -69,7 +69,15 @@ class Dify:
 
         `request_id` becomes the `x-request-id` of every call made with it.
         """
-        options = _changed(self._calls, timeout, stream_timeout, retry, token, request_id, labels(app, user, metadata))
+        options = _changed(
+            self._calls,
+            labels(app, user, metadata),
+            timeout=timeout,
+            stream_timeout=stream_timeout,
+            retry=retry,
+            token=token,
+            request_id=request_id,
+        )
         return Dify(self._calls.changed(**options), _nothing)
 
     def close(self) -> None:
@@ -128,7 +136,15 @@ class AsyncDify:
 
         `request_id` becomes the `x-request-id` of every call made with it.
         """
-        options = _changed(self._calls, timeout, stream_timeout, retry, token, request_id, labels(app, user, metadata))
+        options = _changed(
+            self._calls,
+            labels(app, user, metadata),
+            timeout=timeout,
+            stream_timeout=stream_timeout,
+            retry=retry,
+            token=token,
+            request_id=request_id,
+        )
         return AsyncDify(self._calls.changed(**options), _nothing_async)
 
     async def close(self) -> None:
@@ -307,24 +323,11 @@ class AsyncTransports:
             await transport.close()
 
 
-def _changed(
-    calls: Calls | AsyncCalls,
-    timeout: float | None,
-    stream_timeout: float | None,
-    retry: Retry | None,
-    token: AsyncToken | None,
-    request_id: str | None,
-    more: tuple[tuple[str, str], ...],
-) -> dict[str, Any]:
-    given = {
-        "timeout": timeout,
-        "stream_timeout": stream_timeout,
-        "retry": retry,
-        "token": token,
-        "request_id": request_id,
-        "labels": tuple({**dict(calls.options.labels), **dict(more)}.items()) if more else None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def _changed(calls: Calls | AsyncCalls, more: tuple[tuple[str, str], ...], **given: Any) -> dict[str, Any]:
+    changed = {name: value for name, value in given.items() if value is not None}
+    if more:
+        changed["labels"] = tuple({**dict(calls.options.labels), **dict(more)}.items())
+    return changed
 
 
 def _nothing() -> None:

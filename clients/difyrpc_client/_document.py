@@ -256,7 +256,7 @@ class ParsedDocument:
     """Chunks in the order of the text."""
     warnings: tuple[ParseWarning, ...] = ()
     """What was coped with."""
-    usage: ParseUsage = field(default_factory=ParseUsage)
+    usage: ParseUsage | None = None
     """What it cost."""
 
 

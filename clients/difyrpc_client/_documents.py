@@ -112,7 +112,8 @@ class Documents:
             password=password,
             name=name_of(source, name),
         )
-        return cast("PageImage", read(self._calls.unary(RENDER_PAGE, request, timeout)))
+        answer = self._calls.unary(RENDER_PAGE, request, timeout)
+        return cast("PageImage", read(answer))
 
     def split_text(
         self,
@@ -208,7 +209,8 @@ class AsyncDocuments:
             password=password,
             name=name_of(source, name),
         )
-        return cast("PageImage", read(await self._calls.unary(RENDER_PAGE, request, timeout)))
+        answer = await self._calls.unary(RENDER_PAGE, request, timeout)
+        return cast("PageImage", read(answer))
 
     async def split_text(
         self,

@@ -31,16 +31,12 @@ class AsyncConnection:
         return self._calls.get(method.path) or self._calls.setdefault(method.path, multicallable(self.channel, method))
 
 
-def open_async_channel(
-    endpoint: Endpoint, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()
-) -> grpc.aio.Channel:
+def open_async_channel(endpoint: Endpoint, interceptors: Sequence[grpc.aio.ClientInterceptor] = ()) -> grpc.aio.Channel:
     """Makes one channel in the running loop."""
     options: Options = channel_options(endpoint)
     if endpoint.tls is None:
         return grpc.aio.insecure_channel(endpoint.target, options, interceptors=interceptors)
-    return grpc.aio.secure_channel(
-        endpoint.target, endpoint.tls.credentials(), options, interceptors=interceptors
-    )
+    return grpc.aio.secure_channel(endpoint.target, endpoint.tls.credentials(), options, interceptors=interceptors)
 
 
 class LoopPool:

@@ -137,7 +137,9 @@ def loaded(source: Document) -> bytes | str:
         return bytes(source)
     name = source.name if isinstance(source, File) else source
     if not name.startswith(("files/", "https://", "http://")):
-        raise InvalidArgument(f"the source {name!r} is no files/… and no URL; give a path as pathlib.Path, text as bytes")
+        raise InvalidArgument(
+            f"the source {name!r} is no files/… and no URL; give a path as pathlib.Path, text as bytes"
+        )
     return name
 
 
@@ -160,9 +162,7 @@ def streamed(found: bytes | str) -> bool:
     return isinstance(found, bytes) and len(found) > STREAM_ABOVE_BYTES
 
 
-def parse_request(
-    found: bytes | str, name: str, media_type: str, options: options_pb2.ParseOptions
-) -> pb.ParseRequest:
+def parse_request(found: bytes | str, name: str, media_type: str, options: options_pb2.ParseOptions) -> pb.ParseRequest:
     """Asks for a document in one message."""
     return pb.ParseRequest(**reference(found), options=options, name=name, media_type=media_type)
 
@@ -234,7 +234,8 @@ class Assembly:
 
     def _end(self, summary: pb.ParseSummary) -> None:
         self._ended = True
-        self._whole.usage.CopyFrom(summary.usage)
+        if summary.HasField("usage"):
+            self._whole.usage.CopyFrom(summary.usage)
         if summary.HasField("info"):
             self._whole.info.CopyFrom(summary.info)
 

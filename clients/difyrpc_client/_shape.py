@@ -106,7 +106,6 @@ def _is_map(field: FieldDescriptor) -> bool:
 
 
 def _read_map(field: FieldDescriptor, entries: Any) -> dict[str, Any]:
-    values = field.message_type.fields_by_name["value"]
-    if values.message_type is not None:
-        return read_metadata(entries)
-    return dict(entries)
+    entry = field.message_type
+    typed = entry is not None and entry.fields_by_name["value"].message_type is not None
+    return read_metadata(entries) if typed else dict(entries)

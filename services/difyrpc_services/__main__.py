@@ -32,7 +32,7 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("difyrpc"), prog_name="difyrpc")
 def main() -> None:
-    """gRPC services for the heavy work behind Dify tools."""
+    """GRPC services for the heavy work behind Dify tools."""
 
 
 if __name__ == "__main__":

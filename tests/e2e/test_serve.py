@@ -10,10 +10,11 @@ import urllib.request
 
 import grpc
 import pytest
-from difyrpc.files.v1 import files_pb2, files_pb2_grpc
-from difyrpc_client import NotFound, Unauthenticated, connect
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processes import Process, run, serve, state_folder
+
+from difyrpc.files.v1 import files_pb2, files_pb2_grpc
+from difyrpc_client import NotFound, Unauthenticated, connect
 
 SERVICES = ("documents", "vectors", "files", "metrics")
 
@@ -63,7 +64,10 @@ def test_sigterm_lets_a_running_call_end():
 def test_only_the_named_services_run():
     with state_folder() as state, serve("metrics", state=state) as process:
         assert "files" not in process.banner
-        with connect(process.target, token=process.token) as dify, pytest.raises(Exception, match="difyrpc serve files"):
+        with (
+            connect(process.target, token=process.token) as dify,
+            pytest.raises(Exception, match="difyrpc serve files"),
+        ):
             dify.files.get("files/none")
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 import pytest
 import trustme
-from difyrpc.files.v1 import files_pb2, files_pb2_grpc
-from difyrpc.tasks.v1beta1 import tasks_pb2_grpc
-from difyrpc.vectors.v1 import vectors_pb2, vectors_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from prometheus_client import generate_latest
 from scripted import Scene, scene
 from statuses import fields, info, reason, retry_seconds
 
+from difyrpc.files.v1 import files_pb2, files_pb2_grpc
+from difyrpc.tasks.v1beta1 import tasks_pb2_grpc
+from difyrpc.vectors.v1 import vectors_pb2, vectors_pb2_grpc
 from difyrpc_services.runtime.access import Doorkeeper, Identity
 from difyrpc_services.runtime.errors import InvalidArgument, NotFound, Unauthenticated, Unavailable
 from difyrpc_services.runtime.interceptors import Limits
@@ -126,10 +127,10 @@ async def test_a_call_that_ends_by_error_or_cancellation_frees_its_place():
         at.servicer.error = NotFound("FILE_NOT_FOUND", "none")
         await failure(stub(channel).GetFile(GET))
         at.servicer.error = None
-        at.servicer.release.clear()
+        for event in (at.servicer.release, at.servicer.entered, at.servicer.left):
+            event.clear()
         call = stub(channel).GetFile(GET)
         await at.servicer.entered.wait()
-        at.servicer.left.clear()
         call.cancel()
         await at.servicer.left.wait()
         at.servicer.release.set()
@@ -173,7 +174,14 @@ class OneKey:
         return KEY
 
 
-KEY = Key(id="k1", tenant="acme", name="", scopes=frozenset({"files:read"}))
+KEY = Key(
+    id="k1",
+    tenant="acme",
+    name="",
+    scopes=("files:read",),
+    secret_sha256=b"",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 async def test_keys_and_scopes_open_the_door_and_health_needs_none():
@@ -224,7 +232,7 @@ async def test_calls_are_counted_by_method_and_code():
         await failure(stub(channel).GetFile(GET))
         text = generate_latest(at.registry).decode()
     labels = 'service="files",method="GetFile"'
-    assert f'difyrpc_calls_total{{code="OK",method="GetFile",service="files"}} 1.0' in text, labels
+    assert 'difyrpc_calls_total{code="OK",method="GetFile",service="files"} 1.0' in text, labels
     assert 'difyrpc_calls_total{code="NOT_FOUND",method="GetFile",service="files"} 1.0' in text
     assert 'difyrpc_call_duration_seconds_count{method="GetFile",service="files"} 2.0' in text
     assert 'difyrpc_calls_in_flight{method="GetFile",service="files"} 0.0' in text
@@ -264,7 +272,9 @@ async def test_reflection_lists_the_services_and_their_files(version: str):
         requests = [
             reflection_pb2.ServerReflectionRequest(list_services=""),
             reflection_pb2.ServerReflectionRequest(file_containing_symbol="difyrpc.files.v1.FileStorage"),
-            reflection_pb2.ServerReflectionRequest(file_containing_symbol=f"grpc.reflection.{version}.ServerReflection"),
+            reflection_pb2.ServerReflectionRequest(
+                file_containing_symbol=f"grpc.reflection.{version}.ServerReflection"
+            ),
         ]
         answers = [answer async for answer in ask(iter(requests))]
     names = {service.name for service in answers[0].list_services_response.service}

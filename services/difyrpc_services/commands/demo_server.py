@@ -89,7 +89,8 @@ def _banner(process: subprocess.Popen[str]) -> str:
 
 def _described(banner: str, token: str, pid: int) -> DemoServer:
     listens, metrics = LISTENS.search(banner), METRICS.search(banner)
-    assert listens and metrics, banner
+    if listens is None or metrics is None:
+        raise DemoServerFailed(banner)
     services = [line.strip() for line in banner.splitlines() if line.startswith("  ")]
     return DemoServer(target=listens[1], metrics_url=metrics[1], token=token, services=services, pid=pid)
 

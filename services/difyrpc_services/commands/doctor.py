@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -132,7 +131,9 @@ def expiry_check(certificate: x509.Certificate, now: datetime | None = None) -> 
     """Says until when a certificate is valid."""
     now = now or datetime.now(UTC)
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    found = f"certificate of {certificate.subject.rfc4514_string() or 'an empty subject'}, valid {first:%F} to {last:%F}"
+    found = (
+        f"certificate of {certificate.subject.rfc4514_string() or 'an empty subject'}, valid {first:%F} to {last:%F}"
+    )
     if not first <= now <= last:
         return Check(name="TLS", level="error", found=found, advice="replace it: clients refuse it now")
     if last - now < EXPIRY_WARNING:

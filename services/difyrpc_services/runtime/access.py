@@ -120,9 +120,7 @@ class Doorkeeper:
             found = self._identities.get(name)
             if found:
                 return Caller(tenant=found.tenant, key_id=f"certificate {name}", scopes=found.scopes)
-        raise Unauthenticated(
-            "KEY_MISSING", "no API key was sent; send the metadata `authorization: Bearer <key>`"
-        )
+        raise Unauthenticated("KEY_MISSING", "no API key was sent; send the metadata `authorization: Bearer <key>`")
 
 
 def _token(metadata: Mapping[str, str]) -> str | None:

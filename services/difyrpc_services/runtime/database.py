@@ -21,7 +21,8 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from difyrpc_services.runtime.outages import translated, unavailable
+from difyrpc_services.runtime.errors import Unavailable
+from difyrpc_services.runtime.outages import RETRY_SECONDS, translated, unavailable
 from difyrpc_services.runtime.postgres import EmbeddedPostgres, PostgresSettings
 from difyrpc_services.runtime.settings import SettingsError, at_least, read, secret
 
@@ -109,6 +110,7 @@ class Database:
         self._begin = b""
         self._server = ""
         self._is_away = False
+        self.user = ""
 
     @property
     def is_embedded(self) -> bool:
@@ -122,7 +124,8 @@ class Database:
     async def open(self) -> None:
         """Starts the embedded server when there is one, connects, and checks the server's version.
 
-        SettingsError when the settings can never work, Unavailable when the server does not answer now.
+        SettingsError when the settings can never work; Unavailable, with the server's own words for the operator,
+        when it does not take us now.
         """
         schema = await self._first_look()
         self._begin = _begin_statement(self.settings, schema)
@@ -252,15 +255,17 @@ class Database:
                     raise SettingsError(
                         f"DIFYRPC_DATABASE_URL: the server is PostgreSQL {version // 10000}; 14 or newer is needed"
                     )
-                self._server = self._describe(connection)
+                self._server, self.user = self._describe(connection), connection.info.user
                 return await _vector_schema(connection)
-        except (pg.InvalidPassword, pg.InvalidAuthorizationSpecification, pg.InvalidCatalogName) as error:
-            raise SettingsError(f"DIFYRPC_DATABASE_URL: {error.diag.message_primary}") from error
         except psycopg.ProgrammingError as error:
             raise SettingsError("DIFYRPC_DATABASE_URL is not a PostgreSQL URL: postgresql://user@host/name") from error
         except psycopg.OperationalError as error:
-            log.error("the database does not answer: %s", error)
-            raise unavailable() from error
+            raise Unavailable(
+                "DATABASE_UNAVAILABLE",
+                "the database of DIFYRPC_DATABASE_URL cannot be used now: {cause}",
+                retry_after=RETRY_SECONDS,
+                cause=" ".join(str(error).split()),
+            ) from error
 
     def _describe(self, connection: Connection) -> str:
         info = connection.info

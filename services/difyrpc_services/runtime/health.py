@@ -24,7 +24,7 @@ class Health(health_pb2_grpc.HealthServicer):
 
     def __init__(self, services: Iterable[str]) -> None:
         """Takes the full names of the services; all are NOT_SERVING until `serve`."""
-        self._status = dict.fromkeys(["", *services], NOT_SERVING)
+        self._status: dict[str, Any] = dict.fromkeys(["", *services], NOT_SERVING)
         self._changed = asyncio.Event()
 
     def serve(self) -> None:
@@ -37,7 +37,7 @@ class Health(health_pb2_grpc.HealthServicer):
 
     def is_serving(self) -> bool:
         """Answers whether the server as a whole serves."""
-        return self._status[""] == SERVING
+        return bool(self._status[""] == SERVING)
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
         """Answers the status of one service; NOT_FOUND for an unknown name."""

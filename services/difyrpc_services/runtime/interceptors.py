@@ -87,8 +87,9 @@ class Layers(grpc.aio.ServerInterceptor):
         metrics: CallMetrics,
         replay: Replay | None,
     ) -> None:
-        """Takes the methods that run here, and to tell why one does not: those of every contract, and the names of
-        the services that this release can run.
+        """Takes the methods that run here.
+
+        To tell why another does not: those of every contract, and the names of the services of this release.
         """
         self._methods = methods
         self._known = known
@@ -112,16 +113,15 @@ class Layers(grpc.aio.ServerInterceptor):
     def _wrapped(self, handler: Any, method: Method) -> Any:
         read, write = self._reader(handler.request_deserializer), self._writer(handler.response_serializer)
         many_in, many_out = handler.request_streaming, handler.response_streaming
-        behaviour = getattr(
-            handler, f"{'stream' if many_in else 'unary'}_{'stream' if many_out else 'unary'}"
-        )
+        shape = f"{'stream' if many_in else 'unary'}_{'stream' if many_out else 'unary'}"
+        behaviour = getattr(handler, shape)
         parse = _parse_stream if many_in else _parse_one
 
         async def answer_one(request: Any, context: Any) -> Any:
             call = _call(method, context)
             async with self._around(call, self._limits.unary_seconds):
-                response = await self._answer(call, behaviour, parse(read, request), write)
-            return response
+                return await self._answer(call, behaviour, parse(read, request), write)
+            raise AssertionError("a layer swallowed an error")
 
         async def answer_many(request: Any, context: Any) -> AsyncIterator[Any]:
             call = _call(method, context)
@@ -129,8 +129,7 @@ class Layers(grpc.aio.ServerInterceptor):
                 async for response in behaviour(parse(read, request), context):
                     yield write(response)
 
-        make = getattr(grpc, f"{'stream' if many_in else 'unary'}_{'stream' if many_out else 'unary'}_rpc_method_handler")
-        return make(answer_many if many_out else answer_one)
+        return getattr(grpc, f"{shape}_rpc_method_handler")(answer_many if many_out else answer_one)
 
     async def _answer(self, call: Call, behaviour: Any, request: Any, write: Callable[[Any], bytes]) -> bytes:
         request_id = getattr(request, "request_id", "") if call.method.replayed else ""
@@ -147,11 +146,10 @@ class Layers(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _around(self, call: Call, seconds: float) -> AsyncGenerator[None, None]:
         with self._counted(call):
-            async with _errors(call):
-                async with self._admitted(call):
-                    with self._limited():
-                        async with _deadline(call, seconds):
-                            yield
+            async with _errors(call), self._admitted(call):
+                with self._limited():
+                    async with _deadline(call, seconds):
+                        yield
 
     @contextmanager
     def _counted(self, call: Call) -> Iterator[None]:
@@ -224,7 +222,7 @@ class Layers(grpc.aio.ServerInterceptor):
             if len(data) > most:
                 raise _too_large(
                     "RESPONSE_TOO_LARGE",
-                    "the answer has {size_bytes} bytes, more than {limit_value}; use the streaming call or ask for less",
+                    "the answer has {size_bytes} bytes, more than {limit_value}; use the streaming call",
                     data,
                     most,
                 )
@@ -243,7 +241,7 @@ async def _errors(call: Call) -> AsyncGenerator[None, None]:
         await _abort(call, error)
     except (asyncio.CancelledError, GeneratorExit):
         raise
-    except Exception:  # the one place that answers for the unexpected
+    except Exception:  # noqa: BLE001  # the one place that answers for the unexpected
         failures.exception("%s broke, request=%s", call.method.path, call.request_id)
         template = "internal error; the server's log tells of request {request_id}"
         await _abort(call, Internal("INTERNAL", template, request_id=call.request_id))
@@ -306,7 +304,7 @@ def _refusal(path: str, method: Method | None, runnable: Container[str]) -> Any:
         await context.abort(statuses.code_of(error), error.message, statuses.trailers(error))
         yield b""
 
-    return grpc.stream_stream_rpc_method_handler(refuse)  # type: ignore[arg-type]  # the stubs know no async ones
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _why_not(path: str, method: Method | None, runnable: Container[str]) -> Unimplemented:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from difyrpc.type.v1 import call_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+from difyrpc.type.v1 import call_pb2
 
 LEVELS = {call_pb2.ACCESS_READ: "read", call_pb2.ACCESS_WRITE: "write", call_pb2.ACCESS_ADMIN: "admin"}
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from difyrpc_client import TLS, channel_async
 
+from difyrpc_client import TLS, channel_async
 from difyrpc_services.runtime.caller import current_caller
 from difyrpc_services.runtime.errors import FailedPrecondition
 from difyrpc_services.runtime.settings import SettingsError, read

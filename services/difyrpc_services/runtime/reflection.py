@@ -17,13 +17,14 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 
 ALPHA = "grpc.reflection.v1alpha"
 V1 = "grpc.reflection.v1"
+Pair = tuple[type[Message], type[Message]]
 SERVICE_NAMES = (f"{ALPHA}.ServerReflection", f"{V1}.ServerReflection")
 
 
 def add_reflection(server: grpc.aio.Server, services: Iterable[str]) -> None:
     """Adds both versions of reflection for the services with these full names."""
     servicer = ReflectionServicer([*services, *SERVICE_NAMES])
-    alpha = (reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse)
+    alpha: Pair = (reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse)
     for package, (request, response) in {ALPHA: alpha, V1: _v1_messages()}.items():
         _add(server, package, _Translated(servicer, response), request, response)
 
@@ -49,7 +50,7 @@ def _add(
     server: grpc.aio.Server, package: str, servicer: _Translated, request: type[Message], response: type[Message]
 ) -> None:
     handler = grpc.stream_stream_rpc_method_handler(
-        servicer.info,  # type: ignore[arg-type]  # the stubs know synchronous behaviours only
+        servicer.info,
         request_deserializer=request.FromString,
         response_serializer=response.SerializeToString,
     )
@@ -57,14 +58,14 @@ def _add(
     server.add_generic_rpc_handlers((generic,))
 
 
-def _v1_messages() -> tuple[type[Message], type[Message]]:
+def _v1_messages() -> Pair:
     pool = descriptor_pool.Default()
     name = "grpc/reflection/v1/reflection.proto"
     try:
-        file = pool.FindFileByName(name)
+        pool.FindFileByName(name)
     except KeyError:
-        file = pool.AddSerializedFile(_v1_file(name).SerializeToString()) or pool.FindFileByName(name)
-    messages = message_factory.GetMessageClassesForFiles([file.name], pool)
+        pool.AddSerializedFile(_v1_file(name).SerializeToString())
+    messages = message_factory.GetMessageClassesForFiles([name], pool)
     return messages[f"{V1}.ServerReflectionRequest"], messages[f"{V1}.ServerReflectionResponse"]
 
 

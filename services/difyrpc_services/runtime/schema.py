@@ -99,7 +99,7 @@ async def migrate(database: Database, folders: Mapping[str, Path] | None = None)
     except pg.InsufficientPrivilege as error:
         raise SettingsError(
             f"DIFYRPC_DATABASE_URL: its user may not do this: {error.diag.message_primary}; give it the right to"
-            f" create, or run as an owner: {_owner_statements(database.settings.schema)}"
+            f" create, or run as an owner: {_owner_statements(database)}"
         ) from error
     await database.refresh()
     return applied
@@ -116,7 +116,7 @@ async def _prepare(database: Database) -> None:
     schema = database.settings.schema
     async with database.connection() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-        await _require_vector(connection, schema)
+        await _require_vector(database, connection)
         cursor = await connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,))
         if await cursor.fetchone() is None:
             await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
@@ -175,7 +175,7 @@ def _compare(migration: Migration | None, service: str, number: int, sha256: str
         )
 
 
-async def _require_vector(connection: Connection, schema: str) -> None:
+async def _require_vector(database: Database, connection: Connection) -> None:
     """Refuses a server without pgvector, or with one that is too old."""
     cursor = await connection.execute(
         "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = 'vector'"
@@ -184,7 +184,7 @@ async def _require_vector(connection: Connection, schema: str) -> None:
     if row is None:
         raise SettingsError(
             "DIFYRPC_DATABASE_URL: the server has no pgvector; install the package (postgresql-<version>-pgvector) or"
-            f" use the image pgvector/pgvector, then run: {_owner_statements(schema)}"
+            f" use the image pgvector/pgvector, then run: {_owner_statements(database)}"
         )
     installed, default = row
     version = installed or default
@@ -193,5 +193,6 @@ async def _require_vector(connection: Connection, schema: str) -> None:
         raise SettingsError(f"DIFYRPC_DATABASE_URL: pgvector {version} is too old, 0.7 is needed: {advice}")
 
 
-def _owner_statements(schema: str) -> str:
-    return f'CREATE EXTENSION IF NOT EXISTS vector; CREATE SCHEMA IF NOT EXISTS "{schema}" AUTHORIZATION CURRENT_USER'
+def _owner_statements(database: Database) -> str:
+    statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS vector; CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}")
+    return statement.format(sql.Identifier(database.settings.schema), sql.Identifier(database.user)).as_string(None)

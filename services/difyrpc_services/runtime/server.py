@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -66,7 +66,7 @@ class ServerSettings:
     """Whether grpcurl and the like may read the contracts from the server."""
 
     @classmethod
-    def from_env(cls, env: dict[str, str]) -> ServerSettings:
+    def from_env(cls, env: Mapping[str, str]) -> ServerSettings:
         """Reads the settings; SettingsError when they contradict each other."""
         settings = read(cls, env, prefix="DIFYRPC_")
         if bool(settings.tls_certificate) != bool(settings.tls_key):

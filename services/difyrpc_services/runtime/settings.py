@@ -11,6 +11,7 @@ given as a file: `NAME_FILE=/run/secrets/x`.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -47,16 +48,6 @@ def read(kind: type[Settings], env: Mapping[str, str], *, prefix: str) -> Settin
         if text is not None:
             values[field.name] = _checked(name, field, parse(name, text, hints[field.name]))
     return kind(**values)
-
-
-def names(kind: type[Any], *, prefix: str) -> list[str]:
-    """Answers the variables that `read` looks at, for finding misspelt ones."""
-    found = []
-    for field in dataclasses.fields(kind):
-        found.append(prefix + field.name.upper())
-        if field.metadata.get("secret"):
-            found.append(found[-1] + "_FILE")
-    return found
 
 
 def parse(name: str, text: str, hint: Any) -> Any:
@@ -109,6 +100,9 @@ def _boolean(name: str, text: str) -> bool:
 
 def _number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
     try:
-        return kind(text)
+        number = kind(text)
     except ValueError as error:
         raise SettingsError(f"{name}={text!r} is not a number") from error
+    if not math.isfinite(number):
+        raise SettingsError(f"{name}={text!r} is not a number that can be counted with")
+    return number

@@ -19,7 +19,7 @@ def state_folder(chosen: Path | None, env: Mapping[str, str]) -> Path:
     try:
         folder.mkdir(mode=0o711, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"DIFYRPC_STATE={folder}: cannot be made ({error.strerror}); name another folder") from error
+        raise SettingsError(f"DIFYRPC_STATE={folder}: {error.strerror}; name another folder") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SettingsError(f"DIFYRPC_STATE={folder}: cannot be written; name another folder or change its owner")
     return folder

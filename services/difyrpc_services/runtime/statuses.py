@@ -27,15 +27,11 @@ def trailers(error: ServiceError) -> tuple[tuple[str, bytes], ...]:
 
 
 def _details(error: ServiceError) -> list[Message]:
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-    ]
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.violations:
         bad = error_details_pb2.BadRequest()
         for violation in error.violations:
-            bad.field_violations.add(
-                field=violation.field, description=violation.description, reason=error.reason
-            )
+            bad.field_violations.add(field=violation.field, description=violation.description, reason=error.reason)
         details.append(bad)
     if error.retry_after is not None:
         delay = Duration()

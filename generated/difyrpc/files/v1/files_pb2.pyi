@@ -641,14 +641,18 @@ class AbortUploadRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     UPLOAD_FIELD_NUMBER: builtins.int
+    ALLOW_MISSING_FIELD_NUMBER: builtins.int
     upload: builtins.str
     """Name of the upload: `uploads/{id}`."""
+    allow_missing: builtins.bool
+    """An upload that is unknown or gone already is OK."""
     def __init__(
         self,
         *,
         upload: builtins.str = ...,
+        allow_missing: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["upload", b"upload"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_missing", b"allow_missing", "upload", b"upload"]) -> None: ...
 
 global___AbortUploadRequest = AbortUploadRequest
 

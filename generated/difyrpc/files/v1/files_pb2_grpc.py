@@ -194,10 +194,10 @@ class FileStorageServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def AbortUpload(self, request, context):
-        """Gives up an upload and frees what it reserved. An upload that is unknown
-        or gone already is OK.
+        """Gives up an upload and frees what it reserved.
 
-        Fails with FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
+        Fails with NOT_FOUND `UPLOAD_NOT_FOUND` unless `allow_missing`,
+        FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -95,10 +95,10 @@ class FileStorageStub:
         difyrpc.files.v1.files_pb2.AbortUploadRequest,
         difyrpc.files.v1.files_pb2.AbortUploadResponse,
     ]
-    """Gives up an upload and frees what it reserved. An upload that is unknown
-    or gone already is OK.
+    """Gives up an upload and frees what it reserved.
 
-    Fails with FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
+    Fails with NOT_FOUND `UPLOAD_NOT_FOUND` unless `allow_missing`,
+    FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
     """
 
     UploadFile: grpc.StreamUnaryMultiCallable[
@@ -287,10 +287,10 @@ class FileStorageAsyncStub:
         difyrpc.files.v1.files_pb2.AbortUploadRequest,
         difyrpc.files.v1.files_pb2.AbortUploadResponse,
     ]
-    """Gives up an upload and frees what it reserved. An upload that is unknown
-    or gone already is OK.
+    """Gives up an upload and frees what it reserved.
 
-    Fails with FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
+    Fails with NOT_FOUND `UPLOAD_NOT_FOUND` unless `allow_missing`,
+    FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
     """
 
     UploadFile: grpc.aio.StreamUnaryMultiCallable[
@@ -489,10 +489,10 @@ class FileStorageServicer(metaclass=abc.ABCMeta):
         request: difyrpc.files.v1.files_pb2.AbortUploadRequest,
         context: _ServicerContext,
     ) -> typing.Union[difyrpc.files.v1.files_pb2.AbortUploadResponse, collections.abc.Awaitable[difyrpc.files.v1.files_pb2.AbortUploadResponse]]:
-        """Gives up an upload and frees what it reserved. An upload that is unknown
-        or gone already is OK.
+        """Gives up an upload and frees what it reserved.
 
-        Fails with FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
+        Fails with NOT_FOUND `UPLOAD_NOT_FOUND` unless `allow_missing`,
+        FAILED_PRECONDITION `UPLOAD_FINISHED` when it became a file.
         """
 
     @abc.abstractmethod

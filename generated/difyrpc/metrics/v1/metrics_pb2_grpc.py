@@ -124,8 +124,8 @@ class MetricsCollectorServicer(object):
     def TailObservations(self, request, context):
         """Sends observations as they are recorded, until the caller ends the call.
 
-        Only what is recorded after the call began; the server's first headers say
-        that it has begun. A reader that is too slow loses observations and is told
+        Everything that is recorded after the server's first headers, and perhaps
+        what was recorded a moment before. A reader that is too slow loses observations and is told
         how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
         UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
         """

@@ -84,8 +84,8 @@ class MetricsCollectorStub:
     ]
     """Sends observations as they are recorded, until the caller ends the call.
 
-    Only what is recorded after the call began; the server's first headers say
-    that it has begun. A reader that is too slow loses observations and is told
+    Everything that is recorded after the server's first headers, and perhaps
+    what was recorded a moment before. A reader that is too slow loses observations and is told
     how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
     UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
     """
@@ -166,8 +166,8 @@ class MetricsCollectorAsyncStub:
     ]
     """Sends observations as they are recorded, until the caller ends the call.
 
-    Only what is recorded after the call began; the server's first headers say
-    that it has begun. A reader that is too slow loses observations and is told
+    Everything that is recorded after the server's first headers, and perhaps
+    what was recorded a moment before. A reader that is too slow loses observations and is told
     how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
     UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
     """
@@ -256,8 +256,8 @@ class MetricsCollectorServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[difyrpc.metrics.v1.metrics_pb2.TailObservationsResponse], collections.abc.AsyncIterator[difyrpc.metrics.v1.metrics_pb2.TailObservationsResponse]]:
         """Sends observations as they are recorded, until the caller ends the call.
 
-        Only what is recorded after the call began; the server's first headers say
-        that it has begun. A reader that is too slow loses observations and is told
+        Everything that is recorded after the server's first headers, and perhaps
+        what was recorded a moment before. A reader that is too slow loses observations and is told
         how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
         UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
         """

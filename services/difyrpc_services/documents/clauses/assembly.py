@@ -41,7 +41,10 @@ def assemble(rows: Sequence[Row], slots: Sequence[Slot], choices: Sequence[Choic
     parents = {draft.choice.slot: draft.choice.parent for draft in drafts}
     starts = {draft.slot.row for draft in drafts}
     elements = _rows_by_element(rows)
-    return [_clause(draft, ids, _visible(draft.choice.parent, ids, parents), rows, starts, elements, language) for draft in shown]
+    return [
+        _clause(draft, ids, _visible(draft.choice.parent, ids, parents), rows, starts, elements, language)
+        for draft in shown
+    ]
 
 
 def _drafts(slots: Sequence[Slot], choices: Sequence[Choice], language: str) -> list[_Draft]:
@@ -49,7 +52,9 @@ def _drafts(slots: Sequence[Slot], choices: Sequence[Choice], language: str) -> 
     holders = {choice.parent for choice in choices if choice.marker.style.startswith("unit")}
     for choice in choices:
         parent = by_slot.get(choice.parent)
-        draft = _Draft(choice, slots[choice.slot], _kind(choice.marker, parent, language), _normal(choice.marker, parent))
+        draft = _Draft(
+            choice, slots[choice.slot], _kind(choice.marker, parent, language), _normal(choice.marker, parent)
+        )
         if choice.marker.rank == FREE and choice.slot in holders:
             draft.kind = "chapter"
         elif draft.kind == "article" and choice.marker.rank == FREE and holders:
@@ -98,7 +103,7 @@ def _normal(marker: Marker, parent: _Draft | None) -> str:
         if marker.rank == 0 and letters and len(letters[0]) <= 2 and not marker.written[-1].isdigit():
             return letters[0].upper()
         if marker.rank == 0 and letters and "-" in marker.written:
-            return marker.written.split()[-1].strip("\"“”").upper()
+            return marker.written.split()[-1].strip('"“”').upper()
         return own
     if marker.dotted and len(marker.steps) > 1:
         return own
@@ -172,7 +177,11 @@ def _clause(
     following = [row for row in rows[index + 1 : index + 8] if not row.dropped][:3]
     next_is_free = index + 1 not in starts
     end = draft.pieces[0][2] if draft.pieces else None
-    title = "" if draft.slot.inline else title_of(marker, _cut([rows[index], *following], end), language, next_is_free=next_is_free)
+    title = (
+        ""
+        if draft.slot.inline
+        else title_of(marker, _cut([rows[index], *following], end), language, next_is_free=next_is_free)
+    )
     pieces = [(row, start, stop) for row, start, stop in draft.pieces]
     elements: dict[str, Element] = {row.element.id: row.element for row, _, _ in pieces}
     boxes = [row.box for row, _, _ in pieces if row.box is not None]

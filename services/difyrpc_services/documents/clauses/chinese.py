@@ -19,7 +19,9 @@ _ORDINAL = re.compile(
 )
 _ENCLOSED = re.compile(rf"\(\s?(?P<number>[{CHINESE_DIGITS}]{{1,5}})\s?\)\s*[、.]?\s*")
 _LISTED = re.compile(rf"(?P<number>[{CHINESE_DIGITS}]{{1,5}})\s?[、.](?!\d)\s*")
-_ANNEX = re.compile(rf"(?P<word>附件|附录|附錄|附表)\s?(?P<number>{_NUMBER}|[A-Z](?![A-Za-z]))?(?P<sign>\s?[:、.]|\s|(?=[(《【])|$)\s*")
+_ANNEX = re.compile(
+    rf"(?P<word>附件|附录|附錄|附表)\s?(?P<number>{_NUMBER}|[A-Z](?![A-Za-z]))?(?P<sign>\s?[:、.]|\s|(?=[(《【])|$)\s*"
+)
 _RUNS_ON = re.compile(
     r"(?:规定|規定|所|的|和|与|與|及|或|以及|中(?!止)|之|约定[的，,]|款|项|項|执行|处理|列明|载明|内容|为准|修改|后增加|予以|不适用|仍|以外|外|"
     r"除外|至|到|、\s?第|第|有关|并|均|即|时|，|,|。|；|;|\)|》|」|”|’|』|\.|～|~|—\s?第|-\s?第|是指|等|情形|不再|同时|项下|已|应当?按|另有)"
@@ -27,12 +29,18 @@ _RUNS_ON = re.compile(
 _RUNS_ON_AFTER_SPACE = re.compile(
     r"(?:规定的|規定的|所[述列称指]|的规定|和第|与第|與第|及第|或第|或者第|至第|第[^,。]{1,6}[款项項条條]|项下|[，,。；;)》」”’])"
 )
-_CLOSING = re.compile(r"\(?(?:以下无正文|以下無正文|本页无正文|以下为签署|签署页|签字页|此页无正文)|(?:甲方|买方|卖方|出租方|委托方|发包人|采购方|供应商)\s*\((?:盖章|签章|公章|签字)")
+_CLOSING = re.compile(
+    r"\(?(?:以下无正文|以下無正文|本页无正文|以下为签署|签署页|签字页|此页无正文)|(?:甲方|买方|卖方|出租方|委托方|发包人|采购方|供应商)\s*\((?:盖章|签章|公章|签字)"
+)
 _RECITALS = re.compile(r"(?:鉴于|鑒於|鑑於)\s*:?\s*$")
 _WHEREAS = re.compile(r"(?:鉴于|鑒於|鑑於)[^:]{4,}")
-_AGREED = re.compile(r"(?:为此|因此|据此|现)[,，].{0,60}(?:协议|约定|合同|达成|如下)|.{0,60}(?:协议如下|约定如下|合同条款|共同遵守)[:：。.]?$")
+_AGREED = re.compile(
+    r"(?:为此|因此|据此|现)[,，].{0,60}(?:协议|约定|合同|达成|如下)|.{0,60}(?:协议如下|约定如下|合同条款|共同遵守)[:：。.]?$"
+)
 _PREAMBLE = re.compile(r"(?:序\s*言|前\s*言|序\s*文)\s*$")
-_DEFINITION = re.compile(r"[“「『\"](?P<term>[^”」』\"]{1,30})[”」』\"]\s*(?:\([^)]{1,40}\)\s*)?[,，:]?\s*(?:是指|系指|指|意为|意指|:)")
+_DEFINITION = re.compile(
+    r"[“「『\"](?P<term>[^”」』\"]{1,30})[”」』\"]\s*(?:\([^)]{1,40}\)\s*)?[,，:]?\s*(?:是指|系指|指|意为|意指|:)"
+)
 
 
 def chinese_markers(text: str, *, automatic: bool = False) -> list[Marker]:
@@ -60,7 +68,9 @@ def _ordinal(text: str) -> Marker | None:
         weight -= 1.0
     name = style if style != "subgroup" else f"subgroup:{match['word'].replace('項', '项')}"
     rank = RANKS[style]
-    return Marker(name, rank, (Step(value, inserted),), match[0].strip(), match.end(), weight, heading=reads_as_heading(rest))
+    return Marker(
+        name, rank, (Step(value, inserted),), match[0].strip(), match.end(), weight, heading=reads_as_heading(rest)
+    )
 
 
 def _article_weight(rest: str, spaced: bool) -> float:
@@ -100,7 +110,15 @@ def _annex(text: str) -> Marker | None:
     weight = 0.5 if number else -1.0
     if rest and (_RUNS_ON.match(rest) or not reads_as_heading(rest)):
         weight = CONTRADICTED if _RUNS_ON.match(rest) else weight - 3.0
-    return Marker(f"exhibit:{match['word']}", RANKS["exhibit"], steps, (match["word"] + number).strip(), match.end(), weight, heading=True)
+    return Marker(
+        f"exhibit:{match['word']}",
+        RANKS["exhibit"],
+        steps,
+        (match["word"] + number).strip(),
+        match.end(),
+        weight,
+        heading=True,
+    )
 
 
 def _opening(text: str) -> Marker | None:
@@ -125,7 +143,17 @@ def _enumerated(text: str) -> list[Marker]:
         if match and value:
             rest = text[match.end() :]
             runs_on = re.match(r"(?:[,，。；;、)]|[项項款]|[至到和与及或]\s?[(（]|中规定|所列|规定|的规定)", rest)
-            return [Marker(style, FREE, (Step(value),), match[0].strip(" 、."), match.end(), CONTRADICTED if runs_on else weight, heading=reads_as_heading(rest))]
+            return [
+                Marker(
+                    style,
+                    FREE,
+                    (Step(value),),
+                    match[0].strip(" 、."),
+                    match.end(),
+                    CONTRADICTED if runs_on else weight,
+                    heading=reads_as_heading(rest),
+                )
+            ]
     return []
 
 

@@ -9,7 +9,9 @@ from difyrpc_services.documents.clauses.markers import FREE, Slot
 from difyrpc_services.documents.clauses.numbering import folded
 from difyrpc_services.documents.clauses.rows import Row
 
-_LEADERS = re.compile(r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,}|_{6,}|-{6,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$")
+_LEADERS = re.compile(
+    r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,}|_{6,}|-{6,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$"
+)
 _HEADING = re.compile(r"(?:table\s+of\s+contents|contents|index|目\s*[录錄次])\s*:?$", re.IGNORECASE)
 _PAGE_AT_END = re.compile(r"[\s.…·]+(?:[ivxl]+|\d{1,4}|[A-Z]-\d{1,3})$")
 _LONGEST_ENTRY = 160  # characters
@@ -40,9 +42,7 @@ def _key(rows: Sequence[Row], index: int, slot: Slot) -> str:
     return f"{marker.style}|{marker.steps}|{letters}"
 
 
-def _drop_below_heading(
-    rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, str]
-) -> None:
+def _drop_below_heading(rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, str]) -> None:
     last = min(len(rows), heading + _MOST_ENTRIES)
     inside = [index for index in range(heading + 1, last) if index in slots]
     if not inside:
@@ -90,7 +90,11 @@ def _drop_repeated_runs(rows: Sequence[Row], slots: dict[int, Slot], keys: dict[
 def _is_entry(row: Row, slot: Slot) -> bool:
     marker = slot.markers[0]
     text = _PAGE_AT_END.sub("", row.written)
-    return len(text) <= _LONGEST_ENTRY and (marker.rank < FREE or marker.dotted or marker.style == "一、") and text[-1:] not in ".。;；"
+    return (
+        len(text) <= _LONGEST_ENTRY
+        and (marker.rank < FREE or marker.dotted or marker.style == "一、")
+        and text[-1:] not in ".。;；"
+    )
 
 
 def _drop_run(rows: Sequence[Row], run: Sequence[int], keys: dict[int, str], last_place: dict[str, int]) -> None:

@@ -20,14 +20,19 @@ _WORDED = re.compile(
     r"Attachment|ADDENDUM|Addendum|SCHEDULE|Schedule)(?:\s+|(?<=§))[\"“']?"
     r"(?P<number>\d{1,5}(?:\.\d{1,4}){0,4}(?:-\d{1,3})?[A-Za-z]?|[A-Za-z]{1,14}(?:-\d{1,2})?)[\"”']?(?![\w])(?P<sign>\s*[.:—–-]+|\s*[|])?(?P<space>\s*)"
 )
-_WORDLESS = re.compile(r"(?P<word>EXHIBIT|ANNEX|APPENDIX|SCHEDULE|ATTACHMENT|ADDENDUM|Appendix|Annex|Schedule)S?(?P<space>\s*)$")
+_WORDLESS = re.compile(
+    r"(?P<word>EXHIBIT|ANNEX|APPENDIX|SCHEDULE|ATTACHMENT|ADDENDUM|Appendix|Annex|Schedule)S?(?P<space>\s*)$"
+)
 _REFERRED = re.compile(
     r"(?:of|and|or|to|through|thru|above|below|hereof|herein|hereto|hereunder|hereby|thereof|shall|will|is|are|was|were|may|must|"
     r"applies|apply|provides|provided|requires|sets|contains|refers|does|do|has|have|had|which|that|as|by|in|for|if|with|from|"
     r"not|only|also|attached|but|unless|until|upon|when|where|without|on|at|until|survive[sd]?|become[s]?|being|inclusive|"
     r"et\s+seq|can|cannot|would|should|constitutes?|means?|under|pursuant)\b"
 )
-_RECITALS = re.compile(r"(?:THE\s+)?(?:RECITALS?|BACKGROUND|WITNESSETH|W\s?I\s?T\s?N\s?E\s?S\s?S\s?E\s?T\s?H|WHEREAS|INTRODUCTION)\s*[:.]?$", re.IGNORECASE)
+_RECITALS = re.compile(
+    r"(?:THE\s+)?(?:RECITALS?|BACKGROUND|WITNESSETH|W\s?I\s?T\s?N\s?E\s?S\s?S\s?E\s?T\s?H|WHEREAS|INTRODUCTION)\s*[:.]?$",
+    re.IGNORECASE,
+)
 _PREAMBLE = re.compile(r"PREAMBLE\s*[:.]?$", re.IGNORECASE)
 _WHEREAS = re.compile(r"WHEREAS\b[,:]?\s+(?=\S)")
 _AGREED = re.compile(
@@ -62,7 +67,9 @@ def _worded(text: str) -> Marker | None:
         if not alone:
             return None
         style = _STYLES[alone["word"].lower()]
-        return Marker(style, RANKS[style], (), alone["word"], alone.end(), 0.0 if alone["word"].isupper() else -2.0, heading=True)
+        return Marker(
+            style, RANKS[style], (), alone["word"], alone.end(), 0.0 if alone["word"].isupper() else -2.0, heading=True
+        )
     word = match["word"]
     style = _STYLES[word.lower()]
     steps = _steps(match["number"], style)
@@ -76,7 +83,9 @@ def _worded(text: str) -> Marker | None:
         name = f"unit{len(steps)}"
     else:
         name = f"{style}:{word.lower()}"
-    return Marker(name, RANKS[style], steps, written, match.end(), weight, heading=reads_as_heading(text[match.end() :]))
+    return Marker(
+        name, RANKS[style], steps, written, match.end(), weight, heading=reads_as_heading(text[match.end() :])
+    )
 
 
 def _steps(number: str, style: str) -> tuple[Step, ...] | None:

@@ -7,7 +7,9 @@ import re
 from difyrpc_services.documents.clauses.markers import CONTRADICTED, FREE, Marker
 from difyrpc_services.documents.clauses.numbering import Step, letter_number, roman_number, sign_number
 
-_DOTTED = re.compile(r"(?P<number>\d{1,3}(?:\s?\.\s?\d{1,3}){1,5}|\d{1,4})(?P<letter>[A-Z](?=[\s.]))?(?P<sign>\s?[.、:](?!\d)|(?=\s|$))\s*")
+_DOTTED = re.compile(
+    r"(?P<number>\d{1,3}(?:\s?\.\s?\d{1,3}){1,5}|\d{1,4})(?P<letter>[A-Z](?=[\s.]))?(?P<sign>\s?[.、:](?!\d)|(?=\s|$))\s*"
+)
 _HALF_DATE = re.compile(r"\d{1,4}\s?[.年/-]\s?\d{1,2}\s?[.月/-]\s?\d{1,2}")
 _ENCLOSED = re.compile(r"(?P<open>[(\[])\s?(?P<label>[a-z]{1,6}|[A-Z]{1,6}|\d{1,3})\s?(?P<close>[)\]])\s*")
 _HALF_ENCLOSED = re.compile(r"(?P<label>[a-z]{1,4}|[A-Z]{1,4}|\d{1,3})\)\s+")
@@ -20,7 +22,9 @@ _AMOUNT = re.compile(
     r"(?:万|亿|元|倍|米|吨|公里|千克|公斤|厘米|毫米|年|月|日|天|个|号|时|分|秒|周|人|名|份|台|套|件|次|层|幢|栋|室|楼|kg|km|mm|cm)|"
     r"[ap]\.?m\b|o'clock|st\b|nd\b|rd\b|th\b)", re.IGNORECASE
 )  # fmt: skip
-_STREET = re.compile(r"(?:[A-Z][\w.'-]*\s){1,4}(?:Street|St\.|Avenue|Ave\.?|Road|Rd\.?|Boulevard|Blvd\.?|Drive|Lane|Plaza|Way|Floor)\b")
+_STREET = re.compile(
+    r"(?:[A-Z][\w.'-]*\s){1,4}(?:Street|St\.|Avenue|Ave\.?|Road|Rd\.?|Boulevard|Blvd\.?|Drive|Lane|Plaza|Way|Floor)\b"
+)
 _COLUMNS = re.compile(r"\S(?:\s{3,}|\t+)\S.*?(?:\s{3,}|\t+)\S")
 _REFERENCE_WORDS = re.compile(
     r"(?:of|and|or|to|through|thru|above|below|hereof|herein|hereto|hereunder|shall|will|is|are|was|were|may|must|"
@@ -57,7 +61,9 @@ def dotted_markers(text: str, *, automatic: bool = False) -> list[Marker]:
     inserted = ord(match["letter"]) - ord("A") + 1 if match["letter"] else 0
     steps = (*(Step(figure) for figure in figures[:-1]), Step(figures[-1], inserted))
     rest = text[match.end() :]
-    weight = _dotted_weight(rest, len(figures), sign=match["sign"].strip() or "." * match["number"].count("."), automatic=automatic)
+    weight = _dotted_weight(
+        rest, len(figures), sign=match["sign"].strip() or "." * match["number"].count("."), automatic=automatic
+    )
     written = match["number"] + (match["letter"] or "")
     style = f"dotted{len(figures)}"
     return [Marker(style, FREE, steps, written, match.end(), weight, heading=reads_as_heading(rest))]
@@ -70,7 +76,12 @@ def _dotted_weight(rest: str, depth: int, *, sign: str, automatic: bool) -> floa
     bare = depth == 1 and not sign
     if bare:
         weight -= 2.0
-        if not rest or not (reads_as_heading(rest) and rest[0].isalpha()) or _COLUMNS.search(rest) or rest[-1].isdigit():
+        if (
+            not rest
+            or not (reads_as_heading(rest) and rest[0].isalpha())
+            or _COLUMNS.search(rest)
+            or rest[-1].isdigit()
+        ):
             return CONTRADICTED
     if not rest:
         return weight - 1.0
@@ -144,7 +155,9 @@ def _labelled(label: str, shape: str, end: int, weight: float, rest: str) -> lis
     ]
 
 
-_SMALL = frozenset("a an and as at but by for from if in into of on or nor over per s that the their this its our your to under upon v vs via with within without".split())
+_SMALL = frozenset(
+    "a an and as at but by for from if in into of on or nor over per s that the their this its our your to under upon v vs via with within without".split()
+)
 
 
 def reads_as_heading(text: str) -> bool:

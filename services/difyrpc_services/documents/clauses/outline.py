@@ -89,7 +89,10 @@ def _best(outlines: list[_Outline], width: int) -> list[_Outline]:
     for outline in outlines:
         if outline.score < floor or len(kept) == width:
             break
-        state = (tuple((frame.style, frame.steps) for frame in outline.stack), tuple(entry[:2] for entry in outline.last))
+        state = (
+            tuple((frame.style, frame.steps) for frame in outline.stack),
+            tuple(entry[:2] for entry in outline.last),
+        )
         if state not in seen:
             seen.add(state)
             kept.append(outline)
@@ -191,7 +194,9 @@ def _fixed(outline: _Outline, marker: Marker, slot: Slot) -> Iterator[tuple[int,
 
 
 def _reprinted(stack: Sequence[Frame], marker: Marker, slot: Slot) -> bool:
-    return any(frame.style == marker.style and frame.steps == marker.steps and frame.text == slot.text for frame in stack)
+    return any(
+        frame.style == marker.style and frame.steps == marker.steps and frame.text == slot.text for frame in stack
+    )
 
 
 def _exhibit_step(previous: Steps | None, steps: Steps) -> float:

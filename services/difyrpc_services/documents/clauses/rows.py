@@ -16,13 +16,18 @@ MAX_ROW_CHARACTERS = 400
 _WINDOW = 12  # rows to each side that tell how wide the column is
 _NOT_TEXT = frozenset({"header", "footer", "figure"})
 _ENDS_SENTENCE = re.compile(
-    r"(?:[.;:!?。；：！？…][\"'”’」』）)\]]*|[；;，,]\s*(?:and|or|and/or|but|以及|或者|和|或|及)|—|:-|：—)\s*$", re.IGNORECASE
+    r"(?:[.;:!?。；：！？…][\"'”’」』）)\]]*|[；;，,]\s*(?:and|or|and/or|but|以及|或者|和|或|及)|—|:-|：—)\s*$",
+    re.IGNORECASE,
 )
 _ENDS_LIST_STEP = re.compile(r"[,;，、]$")
 _CRAMMED = 200  # characters; shorter lines with wide gaps are rows of tables
 _GAP_BEFORE_MARKER = re.compile(
     r"\s{3,}(?=(?:ARTICLE|Article|SECTION|Section|CLAUSE|Clause|EXHIBIT|Exhibit|SCHEDULE|Schedule|ANNEX|APPENDIX|PART)\s+[\dA-Z]|WHEREAS\b|NOW,? THEREFORE|"
     r"IN WITNESS|RECITALS|\([a-zA-Z0-9]{1,4}\)\s|\d{1,2}(?:\.\d{1,2}){0,4}\.?\s+[A-Z\"“\[]|[“\"][A-Z]|第.{1,9}[条章节条])"
+)
+_PAGE = 700  # characters; a longer line may hold paragraphs without even a gap between them
+_SENTENCE_BEFORE_MARKER = re.compile(
+    r"(?<=[.;:)\]”\"A-Z])\s+(?=(?:ARTICLE\s+[\dIVX]+|(?:Section|SECTION)\s+\d+\.\d+|EXHIBIT\s+[A-Z]\b|\d{1,2}(?:\.\d{1,2}){1,3}|\d{1,2}\.)\.?\s+[A-Z\"“\[])"
 )
 _PAGE_NUMBER = re.compile(
     r"^(?:[-–—·~\s]*\d{1,4}[-–—·~\s]*|page\s*\d+(?:\s*(?:of|/)\s*\d+)?|\d+\s*(?:of|/)\s*\d+|第\s*\d+\s*页(?:\s*[,，/]?\s*共\s*\d+\s*页)?)$",
@@ -49,6 +54,8 @@ class Row:
     bold: bool = False
     begins: float = 0.0
     """How likely it begins a paragraph: above 0 yes, below 0 no."""
+    sure: float | None = None
+    """What `begins` shall be, where the way that the row was cut tells it."""
     quoted: bool = False
     """Stands inside quotation marks that an earlier row opened."""
     silent: bool = False
@@ -84,14 +91,15 @@ def _rows_of_one(element: Element) -> list[Row]:
             for index, line in enumerate(element.lines)
             if line.text.strip()
         ]  # fmt: skip
-    texts = [element.text] if silent else [piece for text in element.text.split("\n") for piece in _uncrammed(text)]
+    lines = [element.text] if silent else element.text.split("\n")
+    texts = [(lines[0], None)] if silent else [piece for line in lines for piece in _uncrammed(line)]
     box = element.boxes[0] if element.boxes else None
     rows = [
         Row(
             text=_unboxed(text.strip()), element=element, first=False, box=box, indent=_indent(text), width=_columns(text),
-            bold=element.bold, silent=silent, dropped=element.contents_entry,
+            bold=element.bold, silent=silent, dropped=element.contents_entry, sure=sure,
         )
-        for text in texts
+        for text, sure in texts
         if text.strip()
     ]  # fmt: skip
     if not rows and element.number:
@@ -103,11 +111,19 @@ def _rows_of_one(element: Element) -> list[Row]:
     return rows
 
 
-def _uncrammed(text: str) -> list[str]:
-    """Cuts a line that holds paragraphs with runs of blanks between them, as some converters leave a whole page."""
-    if len(text) < _CRAMMED or "   " not in text.strip():
-        return [text]
-    return _GAP_BEFORE_MARKER.split(text)
+def _uncrammed(text: str) -> list[tuple[str, float | None]]:
+    """Cuts a line that holds several paragraphs, as some converters leave a whole page.
+
+    With each piece stands how likely it begins a paragraph; None where its place tells it.
+    """
+    if len(text) < _CRAMMED:
+        return [(text, None)]
+    pieces: list[tuple[str, float | None]] = []
+    for piece in _GAP_BEFORE_MARKER.split(text):
+        first, *others = _SENTENCE_BEFORE_MARKER.split(piece) if len(piece) > _PAGE else [piece]
+        pieces.append((first, 2.5 if pieces else None))
+        pieces.extend((other, 0.5) for other in others)
+    return pieces
 
 
 def _unboxed(text: str) -> str:
@@ -145,7 +161,8 @@ def _drop_repeated(rows: list[Row]) -> None:
 
 
 _HEADING_START = re.compile(
-    r"^(?:第.{1,9}[编編章节節条條]|article|section|part|chapter|exhibit|schedule|annex|appendix|[(（]?\w{1,4}[)）.、]|\d)", re.IGNORECASE
+    r"^(?:第.{1,9}[编編章节節条條]|article|section|part|chapter|exhibit|schedule|annex|appendix|[(（]?\w{1,4}[)）.、]|\d)",
+    re.IGNORECASE,
 )
 
 
@@ -166,6 +183,8 @@ def _judge_beginnings(rows: list[Row]) -> None:
     for index, row in enumerate(rows):
         if row.number:
             row.begins = 6.0
+        elif row.sure is not None:
+            row.begins = row.sure
         elif previous is None or row.silent or previous.silent:
             row.begins = 2.0
         elif not (wrapped or row.box):

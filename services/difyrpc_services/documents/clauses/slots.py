@@ -54,7 +54,9 @@ def _slot(
     index: int, row: Row, offset: int, original: str, markers: Sequence[Marker], begins: float, *, inline: bool = False
 ) -> Slot:
     written = tuple(replace(marker, written=original[offset : offset + len(marker.written)]) for marker in markers)
-    return Slot(row=index, offset=offset, markers=written, begins=begins, indent=row.indent, inline=inline, text=original)
+    return Slot(
+        row=index, offset=offset, markers=written, begins=begins, indent=row.indent, inline=inline, text=original
+    )
 
 
 def _inline(text: str, offset: int, read: Reader) -> tuple[int, list[Marker]] | None:

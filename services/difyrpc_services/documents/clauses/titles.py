@@ -13,7 +13,9 @@ from difyrpc_services.documents.clauses.numbering import folded
 from difyrpc_services.documents.clauses.rows import Row
 
 _RUN_IN = re.compile(r"(?P<title>[^.;:\n]{2,110}?)(?:\.\s*[—–-]+|[.:]|\s[—–-])(?:\s+|$)(?=[A-Z(\"“\[\d]|$)")
-_BRACKETED = re.compile(r"\s*(?:【(?P<a>[^】]{1,40})】|［(?P<b>[^］]{1,40})］|\[(?P<c>[^\]]{1,40})\]|〔(?P<d>[^〕]{1,40})〕)")
+_BRACKETED = re.compile(
+    r"\s*(?:【(?P<a>[^】]{1,40})】|［(?P<b>[^］]{1,40})］|\[(?P<c>[^\]]{1,40})\]|〔(?P<d>[^〕]{1,40})〕)"
+)
 _IN_PARENTHESES = re.compile(r"[(（](?P<title>[^()（）]{2,30})[)）]\s*(?=[\u4e00-\u9fff]|$)")
 _SPACED = re.compile(r"(?P<title>[\u4e00-\u9fff、和与及（）()]{2,16})(?:[\s\u3000]+|[:：])(?=\S)")
 _SEPARATORS = " \t\u3000:：、.．—–-|"
@@ -53,7 +55,13 @@ def _next_row(rows: Sequence[Row], language: str) -> str:
         return text if len(text) <= 25 and not _SENTENCE.search(text) and not text.endswith(("。", "：", ":")) else ""
     if not reads_as_heading(text) or len(text) > 90:
         return ""
-    if text.isupper() and len(rows) > 1 and rows[1].text.isupper() and reads_as_heading(rows[1].text) and rows[1].begins < 2:
+    if (
+        text.isupper()
+        and len(rows) > 1
+        and rows[1].text.isupper()
+        and reads_as_heading(rows[1].text)
+        and rows[1].begins < 2
+    ):
         text = f"{text} {rows[1].text.strip()}"
     return text.rstrip(".: ")
 
@@ -67,7 +75,12 @@ def _chinese(rest: str, marker: Marker, *, whole: bool) -> str:
     enclosed = _IN_PARENTHESES.match(rest)
     if enclosed and marker.rank == RANKS["unit"]:
         return enclosed["title"].strip()
-    if whole and len(rest) <= (30 if marker.rank < FREE else 20) and not _SENTENCE.search(rest) and rest[-1] not in "。：:":
+    if (
+        whole
+        and len(rest) <= (30 if marker.rank < FREE else 20)
+        and not _SENTENCE.search(rest)
+        and rest[-1] not in "。：:"
+    ):
         return rest
     spaced = _SPACED.match(rest)
     if spaced and not re.match(r"(?:甲方|乙方|丙方|双方|买方|卖方)$", spaced["title"]) and marker.rank <= FREE:
@@ -85,9 +98,9 @@ def _english(rest: str, rows: Sequence[Row], marker: Marker) -> str:
         joined = f"{joined} {row.text}"
     match = _RUN_IN.match(joined)
     if match and reads_as_heading(match["title"]) and not _inside_sentence(match["title"]):
-        return match["title"].strip().strip("\"“”_*")
+        return match["title"].strip().strip('"“”_*')
     if reads_as_heading(joined) and joined[-1] not in ";,":
-        return joined.rstrip(".: ").strip("\"“”")
+        return joined.rstrip(".: ").strip('"“”')
     if marker.rank < RANKS["unit"] and reads_as_heading(rest):
         return rest.rstrip(".: ")
     quoted = re.match(r"[\"“]([^\"“”]{1,80})[\"”]", rest)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 HYPHEN: Final = "\x02"  # pdfium's sign for a hyphen at the end of a line
-_NO_SPACE: Final = re.compile("[\u2e80-\u2fdf\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]")
+_NO_SPACE: Final = re.compile(
+    "[\u2e80-\u2fdf\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef]"
+)
 _SPACES: Final = re.compile(r"[ \t\u2000-\u200a\u202f]+")
 
 

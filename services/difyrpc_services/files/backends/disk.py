@@ -30,7 +30,6 @@ Answer = TypeVar("Answer")
 
 READ_BYTES = 1 << 20  # one chunk of a download; files.proto, DownloadFile
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-PLACES = 1000  # a batch of `places`
 
 
 class DiskBlobs:
@@ -41,6 +40,7 @@ class DiskBlobs:
         self._root = root
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="files-disk")
         self._folders: set[Path] = set()
+        self._writers: set[DiskWriter] = set()
 
     def describe(self) -> str:
         """Says where the bytes are."""
@@ -52,12 +52,16 @@ class DiskBlobs:
             await self.run(self._make_folder, self._root / name)
 
     async def close(self) -> None:
-        """Waits for calls that run."""
+        """Waits for calls that run, and lets go of parts that are still written."""
         await asyncio.to_thread(self._threads.shutdown)
+        for writer in list(self._writers):
+            writer.let_go()
 
     async def write(self, place: Place, committed: int, checkpoint: object | None = None) -> DiskWriter:
         """Opens a place for writing at `committed`, dropping what lies behind it."""
-        return await self.run(self._writer, place, committed, checkpoint)
+        writer = await self.run(self._writer, place, committed, checkpoint)
+        self._writers.add(writer)
+        return writer
 
     async def read(self, place: Place) -> DiskReader | None:
         """Opens a sealed place for reading; None if there is none."""
@@ -71,15 +75,13 @@ class DiskBlobs:
         await self.run(self._remove, place)
 
     async def places(self) -> AsyncIterator[Sequence[Place]]:
-        """Answers, in batches, where parts and blobs lie."""
-        found = await self.run(lambda: [*self._root.glob("parts/*/*"), *self._root.glob("blobs/*/??/*")])
-        folders = {"parts": -2, "blobs": -3}
-        for start in range(0, len(found), PLACES):
-            batch = found[start : start + PLACES]
-            yield [
-                Place(folder=path.parts[folders[path.relative_to(self._root).parts[0]]], key=path.name)
-                for path in batch
-            ]
+        """Answers where parts and blobs lie, a folder at a time."""
+        for pattern in ("parts/*", "blobs/*/??"):
+            for folder in await self.run(lambda pattern=pattern: list(self._root.glob(pattern))):
+                owner = folder.relative_to(self._root).parts[1]
+                keys = await self.run(_names, folder)
+                if keys:
+                    yield [Place(folder=owner, key=key) for key in keys]
 
     async def identity(self) -> str:
         """Answers the id in the folder, made on first use."""
@@ -91,8 +93,16 @@ class DiskBlobs:
 
     async def run(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         """Runs blocking work in a thread; a full disk becomes `DISK_FULL`, a broken one Unavailable."""
+        return await self.outcome(self.begin(work, *arguments))
+
+    def begin(self, work: Callable[..., Answer], *arguments: Any) -> asyncio.Future[Answer]:
+        """Begins blocking work in a thread."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    async def outcome(self, running: asyncio.Future[Answer]) -> Answer:
+        """Answers what begun work did, its errors as those of a store."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+            return await running
         except OSError as error:
             if error.errno in FULL:
                 raise disk_full(self.describe()) from error
@@ -102,20 +112,25 @@ class DiskBlobs:
                 ) from error
             raise
 
+    def forget(self, writer: DiskWriter) -> None:
+        """Drops a writer that closed itself."""
+        self._writers.discard(writer)
+
     def sealed_path(self, place: Place) -> Path:
         """Answers where a sealed place lies, its folder made and durable; for the writer."""
         path = self._blob(place)
         self._make_folder(path.parent)
         return path
 
-    def _part(self, place: Place) -> Path:
+    def part_path(self, place: Place) -> Path:
+        """Answers where an upload under way lies."""
         return self._root / "parts" / place.folder / place.key
 
     def _blob(self, place: Place) -> Path:
         return self._root / "blobs" / place.folder / place.key[:2] / place.key
 
     def _writer(self, place: Place, committed: int, checkpoint: object | None) -> DiskWriter:
-        path = self._part(place)
+        path = self.part_path(place)
         self._make_folder(path.parent)
         file = self._locked(place, path)
         try:
@@ -124,7 +139,7 @@ class DiskBlobs:
         except BaseException:
             os.close(file)
             raise
-        return DiskWriter(self, place, path, file, committed, digest)
+        return DiskWriter(self, place, file=file, committed=committed, digest=digest)
 
     def _locked(self, place: Place, path: Path) -> int:
         """Opens a part that nobody else writes; one that was sealed before its record was made is taken back."""
@@ -142,7 +157,7 @@ class DiskBlobs:
             os.close(file)  # removed between the opening and the lock
 
     def _remove(self, place: Place) -> None:
-        for path in (self._part(place), self._blob(place)):
+        for path in (self.part_path(place), self._blob(place)):
             path.unlink(missing_ok=True)
 
     def _make_folder(self, folder: Path) -> None:
@@ -183,11 +198,10 @@ class DiskBlobs:
 class DiskWriter:
     """Writes one part and hashes it on the way."""
 
-    def __init__(self, blobs: DiskBlobs, place: Place, path: Path, file: int, committed: int, digest: Any) -> None:
+    def __init__(self, blobs: DiskBlobs, place: Place, *, file: int, committed: int, digest: Any) -> None:
         """Takes over `file`, a locked descriptor of `committed` bytes whose hash state is `digest`."""
         self._blobs = blobs
         self._place = place
-        self._path = path
         self._file = file
         self._position = self._durable = committed
         self._digest = digest
@@ -221,8 +235,17 @@ class DiskWriter:
 
     async def close(self) -> object | None:
         """Lets go of the file and its lock; answers the hash state."""
-        await self._blobs.run(os.close, self._file)
-        return None if self._broken else (self._position, self._digest)
+        checkpoint = None if self._broken else (self._position, self._digest)
+        self.let_go()
+        return checkpoint
+
+    def let_go(self) -> None:
+        """Closes the file, which ends the lock; nothing can be written after it."""
+        self._broken = True
+        if self._file >= 0:
+            file, self._file = self._file, -1
+            self._blobs.forget(self)
+            os.close(file)
 
     def _append(self, data: bytes) -> None:
         self._check()
@@ -248,22 +271,21 @@ class DiskWriter:
         position = self._position
         try:
             os.fdatasync(self._file)
-            if not self._listed:
-                sync_folder(self._path.parent)
-                self._listed = True
         except OSError:
             self._broken = True  # after a failed sync the next may succeed without having written anything
             self._position = self._durable
             raise
+        if not self._listed:
+            sync_folder(self._blobs.part_path(self._place).parent)
+            self._listed = True
         self._durable = position
         return position
 
     def _seal(self) -> None:
-        self._check()
-        if self._durable < self._position or not self._position:
-            os.fdatasync(self._file)
+        self._listed = True  # the rename lists it among the blobs
+        self._sync()
         target = self._blobs.sealed_path(self._place)
-        self._path.rename(target)
+        self._blobs.part_path(self._place).rename(target)
         sync_folder(target.parent)
 
     def _check(self) -> None:
@@ -278,14 +300,14 @@ class DiskReader:
         """Takes over `file`, a descriptor."""
         self._blobs = blobs
         self._file = file
-        self._ahead: asyncio.Task[bytes] | None = None
+        self._ahead: asyncio.Future[bytes] | None = None
 
     async def chunks(self, start: int, length: int) -> AsyncIterator[bytes]:
         """Answers `length` bytes from `start` in pieces of 1 MiB."""
         end = start + length
         self._fetch(start, end)
         while self._ahead:
-            data = await self._ahead
+            data = await self._blobs.outcome(self._ahead)
             start += len(data)
             if not data:
                 return
@@ -302,7 +324,7 @@ class DiskReader:
         self._ahead = None
         if start < end:
             size = min(READ_BYTES, end - start)
-            self._ahead = asyncio.create_task(self._blobs.run(os.pread, self._file, size, start))
+            self._ahead = self._blobs.begin(os.pread, self._file, size, start)
 
 
 def sync_folder(folder: Path) -> None:
@@ -325,6 +347,13 @@ def read_range(file: int, start: int, length: int) -> bytes:
         start += len(data)
         length -= len(data)
     return b"".join(parts)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def _digest(file: int, committed: int, checkpoint: object | None, place: Place) -> Any:

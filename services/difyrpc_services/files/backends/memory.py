@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from difyrpc_services.files.core.faults import disk_full, upload_busy
 from difyrpc_services.files.core.values import Place
-from difyrpc_services.runtime.errors import DataLoss
+from difyrpc_services.runtime.errors import DataLoss, ResourceExhausted
 
 PIECE = 1 << 20  # bytes; files.proto, DownloadFile
 
@@ -107,7 +107,7 @@ class MemoryWriter:
         """Adds bytes at the end."""
         try:
             self._blobs.check_room(len(data))
-        except Exception:
+        except ResourceExhausted:
             del self._part[self._durable :]
             raise
         self._part += data

@@ -26,4 +26,4 @@ def checked(data: bytes, crc32c: int | None) -> bytes:
 
 def checksum(data: bytes) -> int:
     """Answers the CRC-32C (Castagnoli) of the bytes."""
-    return google_crc32c.value(data)
+    return int(google_crc32c.value(data))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from difyrpc_services.files.core.values import File, Limits, Upload, Usage
 from difyrpc_services.runtime.errors import (
     Aborted,
@@ -55,8 +57,8 @@ def upload_busy(key: str) -> Aborted:
 
 def past_end(offset: int, have: int, what: str) -> OutOfRange:
     """Answers the error for an offset behind the end; `what` names the count: committed_bytes or size_bytes."""
-    template = "offset {offset} is past the end, which is {" + what + "}"
-    return OutOfRange("OFFSET_PAST_END", template, offset=offset, **{what: have})
+    counts: dict[str, Any] = {"offset": offset, what: have}
+    return OutOfRange("OFFSET_PAST_END", "offset {offset} is past the end, which is {" + what + "}", **counts)
 
 
 def file_exists(display_name: str) -> AlreadyExists:
@@ -86,9 +88,7 @@ def check_generation(file: File, wanted: int | None) -> None:
 def check_etag(file: File, wanted: str) -> None:
     """Refuses a file that changed since the etag, if one is given."""
     if wanted and wanted != file.etag:
-        raise Aborted(
-            "ETAG_MISMATCH", "{name} changed; its etag is {etag}", name=f"files/{file.id}", etag=file.etag
-        )
+        raise Aborted("ETAG_MISMATCH", "{name} changed; its etag is {etag}", name=f"files/{file.id}", etag=file.etag)
 
 
 def check_quota(usage: Usage, more: int, limits: Limits) -> None:

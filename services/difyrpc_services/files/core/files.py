@@ -76,9 +76,7 @@ class Files:
             await rows.put_file(changed)
         return changed
 
-    async def copy(
-        self, tenant: str, file_id: str, spec: FileSpec, *, if_generation_match: int | None = None
-    ) -> File:
+    async def copy(self, tenant: str, file_id: str, spec: FileSpec, *, if_generation_match: int | None = None) -> File:
         """Makes a new file of the same content."""
         now = self._clock()
         _check_copy(spec)
@@ -154,7 +152,11 @@ def _changed(file: File, changes: Changes, now: datetime) -> File:
 
 
 def _check_copy(spec: FileSpec) -> None:
-    for name, given in (("size_bytes", spec.size_bytes is not None), ("sha256", spec.sha256), ("replace", spec.replace)):
+    for name, given in (
+        ("size_bytes", spec.size_bytes is not None),
+        ("sha256", spec.sha256),
+        ("replace", spec.replace),
+    ):
         if given:
             raise InvalidArgument("NOT_FOR_COPIES", "{what} has no meaning for a copy", field=f"spec.{name}", what=name)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from difyrpc_services.files.core.ports import BlobWriter
 from difyrpc_services.runtime.errors import FailedPrecondition, ServiceError
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +52,23 @@ class Session:
         return self._writer.position
 
     async def append(self, offset: int, data: bytes) -> None:
-        """Writes `data` at `offset`, which is not past the end; what is there already is compared."""
-        self._check()
+        """Writes `data` at `offset`, which is not past the end; what is there already is compared.
+
+        The bytes are on their way when this returns; the next call waits for them and tells what went wrong.
+        """
+        await self._settle()
         known = self._writer.position - offset
         if known > 0:
             await self._compare(offset, data[:known])
             data = data[known:]
+        await self._keep_pace()
         if data:
-            await self._shielded(self._writer.append(data))
-            await self._keep_pace()
+            self._work = asyncio.create_task(self._writer.append(data))
+            self._work.add_done_callback(self._written)
 
     async def flush(self) -> None:
         """Waits until everything written is durable and noted."""
+        await self._settle()
         while self.committed < self._writer.position:
             self._check()
             await asyncio.wait([self._syncing or self._sync_now()])
@@ -90,15 +93,17 @@ class Session:
 
     async def digest(self) -> str:
         """Answers the SHA-256 of everything that was written."""
-        return await self._shielded(self._writer.digest())
+        await self._settle()
+        return await self._writer.digest()
 
     async def seal(self) -> None:
         """Makes everything durable and readable; nothing can be written after it."""
-        self._disarm()
+        await self._settle()
         if self._syncing:
             await asyncio.wait([self._syncing])
-        self._check()
-        await self._shielded(self._writer.seal())
+        self._disarm()
+        self._work = asyncio.create_task(self._writer.seal())
+        await self._settle()
 
     async def stop(self, reason: ServiceError | None = None) -> None:
         """Ends the writing, keeps what came and lets go; a call that still writes gets `reason`. May be repeated."""
@@ -132,7 +137,9 @@ class Session:
         return self._work is not None and (self._work.cancelled() or self._work.exception() is not None)
 
     async def _compare(self, offset: int, data: bytes) -> None:
-        if not await self._shielded(self._writer.matches(offset, data)):
+        self._work = comparing = asyncio.create_task(self._writer.matches(offset, data))
+        await self._settle()
+        if not comparing.result():
             raise FailedPrecondition(
                 "CONTENT_DIFFERS",
                 "the {count} bytes at {offset} are not those that are stored; this is another file",
@@ -141,18 +148,25 @@ class Session:
             )
 
     async def _keep_pace(self) -> None:
-        waiting = self._writer.position - self.committed
-        if waiting >= self._cadence.sync_bytes and not self._syncing:
-            self._sync_now()
-        if waiting >= 4 * self._cadence.sync_bytes and self._syncing:
+        """Waits when much more was written than is durable."""
+        if self._syncing and self._writer.position - self.committed >= 4 * self._cadence.sync_bytes:
             await asyncio.wait([self._syncing])
             self._check()
-        self._arm()
 
-    async def _shielded(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Runs work of the writer that goes on when its caller is cancelled, so that `stop` can wait for it."""
-        self._work = asyncio.create_task(work)
-        return await asyncio.shield(self._work)
+    def _written(self, _: asyncio.Task[None]) -> None:
+        if self._syncing or self._closed:
+            return
+        if self._writer.position - self.committed >= self._cadence.sync_bytes:
+            self._sync_now()
+        else:
+            self._arm()
+
+    async def _settle(self) -> None:
+        """Waits for work of the writer; it goes on if the waiting is cancelled, so that `stop` can wait again."""
+        if self._work:
+            await asyncio.wait([self._work])
+            self._work.result()
+        self._check()
 
     def _arm(self) -> None:
         self._disarm()

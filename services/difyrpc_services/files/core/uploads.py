@@ -38,9 +38,7 @@ class Uploads:
         """Begins a resumable upload and reserves its size."""
         return await self._begin(tenant, spec, self._limits.upload_seconds, durable=True)
 
-    async def write(
-        self, tenant: str, upload_id: str, offset: int, chunks: AsyncIterator[bytes]
-    ) -> AsyncIterator[int]:
+    async def write(self, tenant: str, upload_id: str, offset: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[int]:
         """Writes `chunks` from `offset` on; answers at once, and whenever it grew, how many bytes are durable."""
         desk = self._desks.at(tenant, upload_id)
         async with desk.lock:
@@ -121,8 +119,7 @@ class Uploads:
             upload, session = await self._take(tenant, upload.id, desk, known=upload)
             try:
                 await self._feed(session, upload.spec, 0, chunks)
-                size = session.position
-                digest = await session.digest()
+                digest, size = await session.digest(), session.position
                 _check_sums(size, digest, (upload.spec.size_bytes, upload.spec.sha256))
                 await session.seal()
             finally:
@@ -232,9 +229,7 @@ class Uploads:
         now = self._clock()
         async with self._records.transaction() as rows:
             row = self._owned(await rows.upload(upload.tenant, upload.id, lock=True), upload)
-            file, garbage = await make_file(
-                rows, row, size_bytes=size, sha256=digest, now=now, limits=self._limits
-            )
+            file, garbage = await make_file(rows, row, size_bytes=size, sha256=digest, now=now, limits=self._limits)
             if keep:
                 await rows.put_upload(_finished(row, file))
             else:
@@ -273,9 +268,7 @@ def _place(upload: Upload) -> Place:
 def _finished(row: Upload, file: File) -> Upload:
     """Answers what is kept of a finished upload, so that finishing again can be answered and checked."""
     spec = dataclasses.replace(row.spec, size_bytes=file.size_bytes, sha256=file.sha256)
-    return dataclasses.replace(
-        row, spec=spec, file_id=file.id, committed_bytes=file.size_bytes, reserved_bytes=0
-    )
+    return dataclasses.replace(row, spec=spec, file_id=file.id, committed_bytes=file.size_bytes, reserved_bytes=0)
 
 
 def _check_sums(size: int, digest: str, *declared: tuple[int | None, str]) -> None:

@@ -7,13 +7,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 Scalar = str | int | float | bool | datetime | None
 Value = Scalar | tuple[Scalar, ...]
 Metadata = Mapping[str, Value]
-
-NO_METADATA: Metadata = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +23,7 @@ class FileSpec:
     """Declared size; None when it is not known."""
     sha256: str = ""
     """Declared digest, 64 hexadecimal digits; empty when it is not known."""
-    metadata: Metadata = NO_METADATA
+    metadata: Metadata = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     expire_time: datetime | None = None
     replace: str = ""
@@ -55,7 +52,7 @@ class File:
     """Grows by one with every change of anything."""
     expire_time: datetime | None = None
     tags: tuple[str, ...] = ()
-    metadata: Metadata = NO_METADATA
+    metadata: Metadata = field(default_factory=dict)
 
     @property
     def etag(self) -> str:
@@ -143,7 +140,7 @@ class Changes:
     fields: frozenset[str]
     display_name: str = ""
     media_type: str = ""
-    metadata: Metadata = NO_METADATA
+    metadata: Metadata = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     expire_time: datetime | None = None
 

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from difyrpc_services.metrics.backends import statements
+from difyrpc_services.metrics.backends.totals import PostgresTotals
 from difyrpc_services.metrics.core.backend import (
     Admission,
     Caught,
@@ -116,9 +117,7 @@ class PostgresUsage:
             await _copy(connection, tenant, entry)
             if entry.folded:
                 labels, counts = list(entry.folded), list(entry.folded.values())
-                await connection.execute(
-                    statements.ADD_FOLDED, {"tenant": tenant, "labels": labels, "counts": counts}
-                )
+                await connection.execute(statements.ADD_FOLDED, {"tenant": tenant, "labels": labels, "counts": counts})
         return None
 
     async def select(self, tenant: str, selection: Selection) -> list[Cell]:
@@ -190,6 +189,11 @@ class PostgresUsage:
             await connection.execute(statement.encode(), arguments)
 
 
+def open_postgres(database: Database) -> tuple[PostgresUsage, PostgresTotals]:
+    """Makes the store, and what reads its totals."""
+    return PostgresUsage(database), PostgresTotals(database)
+
+
 def digest(series: Series) -> bytes:
     """Answers the hash that a series is found by."""
     return hashlib.blake2b(json.dumps(series, ensure_ascii=False).encode(), digest_size=16).digest()
@@ -230,9 +234,7 @@ async def _lock_tenant(connection: Connection, tenant: str) -> int:
     return int((await _one(cursor))[0])
 
 
-async def _known_values(
-    connection: Connection, tenant: str, values: Sequence[LabelValue], now: int
-) -> set[LabelValue]:
+async def _known_values(connection: Connection, tenant: str, values: Sequence[LabelValue], now: int) -> set[LabelValue]:
     """Answers which values are kept, and marks them as used."""
     arguments = (tenant, [value.label for value in values], [value.value for value in values])
     cursor = await connection.execute(

@@ -221,9 +221,7 @@ _SELECT = sql.SQL("""
         FROM parts GROUP BY labels, step
     )
 """)
-_NUMBERS = sql.SQL(
-    "SELECT *, '{}'::bigint[] AS duration_histogram, '{}'::bigint[] AS first_histogram FROM numbers"
-)
+_NUMBERS = sql.SQL("SELECT *, '{}'::bigint[] AS duration_histogram, '{}'::bigint[] AS first_histogram FROM numbers")
 _WITH_HISTOGRAMS = sql.SQL("""
     , histograms AS (
         SELECT labels, step,

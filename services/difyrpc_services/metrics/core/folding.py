@@ -7,6 +7,9 @@ from collections.abc import Collection
 from difyrpc_services.metrics.core.backend import Admission, Backend, LabelValue
 from difyrpc_services.metrics.core.values import DAY, MICROS, OTHER, Labels, Limits, Series
 
+EVERYTHING_ELSE = Labels(
+    app=OTHER, workflow=OTHER, node=OTHER, operation=OTHER, provider=OTHER, model=OTHER, user=OTHER
+)
 NAMES = "custom"  # the pseudo label whose values are the names of custom labels
 CACHED_VALUES = 200_000
 CACHED_SERIES = 200_000
@@ -70,7 +73,9 @@ class Identities:
         self._day = 0
         self._ids: dict[tuple[str, Series], int] = {}
 
-    async def identify(self, tenant: str, series: Collection[Series], now: int) -> tuple[dict[Series, int], set[Series]]:
+    async def identify(
+        self, tenant: str, series: Collection[Series], now: int
+    ) -> tuple[dict[Series, int], set[Series]]:
         """Answers the id of each series, and which of them lost their details because there are too many."""
         if now // DAY != self._day or len(self._ids) > CACHED_SERIES:
             self._day = now // DAY
@@ -139,7 +144,7 @@ def without_details(series: Series) -> Series:
 
 def without_anything(series: Series) -> Series:
     """Answers the last resort: one series for each way that calls end."""
-    return Series(Labels(*[OTHER] * 7), series.status, _other(series.error_type))
+    return Series(EVERYTHING_ELSE, series.status, _other(series.error_type))
 
 
 def _other(value: str) -> str:

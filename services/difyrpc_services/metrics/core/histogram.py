@@ -1,9 +1,9 @@
 """Histograms on a logarithmic scale: small, mergeable, and honest about their error.
 
 Each power of two is cut into 8 buckets, so a bucket's bounds differ by the factor 2^(1/8) ≈ 1.0905, and the value that
-answers for a bucket, 2·lower·upper / (lower + upper), is at most (2^(1/8) - 1) / (2^(1/8) + 1) ≈ 4.34 % from every value
-in it. The scale is laid so that 10 ms · 2^n is a bound for every n: the buckets that OpenTelemetry asks for are sums
-of ours, exactly.
+answers for a bucket, 2·lower·upper / (lower + upper), is at most (2^(1/8) - 1) / (2^(1/8) + 1) ≈ 4.34 % from every
+value in it. The scale is laid so that 10 ms · 2^n is a bound for every n: the buckets that OpenTelemetry asks for are
+sums of ours, exactly.
 
 A histogram is a dict from bucket to count. A bucket holds what is above its lower bound and at most its upper one;
 bucket 0 holds all that is at most 0.61 µs.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import Enum
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from difyrpc_services.runtime.errors import InvalidArgument
 QUARTER = 15 * MINUTE
 HOUR = 60 * MINUTE
 WIDTHS = (MINUTE, QUARTER, HOUR)
-"""Widths of the roll-ups. Every offset of a time zone today is a multiple of a quarter of an hour, so quarters and hours
+"""Of the roll-ups. Every offset of a time zone today is a multiple of a quarter of an hour, so quarters and hours
 add up to the days of any."""
 MAX_STEPS = 10_000
 MAX_PERIOD = 3_660 * DAY
@@ -94,7 +95,7 @@ def boundaries(start: int, end: int, steps: Steps, time_zone: tzinfo) -> list[in
 def cover(bounds: Sequence[int]) -> list[Segment]:
     """Answers the stretches of the widest roll-ups that fit between each two boundaries, in order of time."""
     found: list[Segment] = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         for part in _fill(start, end, len(WIDTHS) - 1):
             last = found[-1] if found else None
             if last and last.width == part.width and last.end == part.start:

@@ -90,7 +90,9 @@ class Recorder:
             adjusted_times=rolled.adjusted,
         )
 
-    async def _number(self, tenant: str, counts: Mapping[Series, int], now: int) -> tuple[dict[Series, int], Counter[str]]:
+    async def _number(
+        self, tenant: str, counts: Mapping[Series, int], now: int
+    ) -> tuple[dict[Series, int], Counter[str]]:
         """Answers the id of each series after folding, and what was folded."""
         kept = await self._admissions.admit(tenant, counts.keys(), now)
         folds = {series: fold(series, kept) for series in counts}

@@ -32,6 +32,7 @@ MAX_PERCENTILES = 20
 DEFAULT_PERCENTILES = (50.0, 95.0, 99.0)
 TOKEN_TYPES = ("input", "output", "cached_input", "reasoning_output")
 TOKEN_TYPE = Field(name="token_type")
+NO_STEPS = Steps()
 
 
 class Quantity(Enum):
@@ -42,7 +43,7 @@ class Quantity(Enum):
     TOKENS = "tokens"
     COST = "cost"
     DURATION = "duration"
-    TIME_TO_FIRST_TOKEN = "time_to_first_token"
+    TIME_TO_FIRST_TOKEN = "time_to_first_token"  # noqa: S105  # a token of a model
 
 
 DEFAULT_QUANTITIES = (Quantity.CALLS, Quantity.TOKENS, Quantity.DURATION)
@@ -63,7 +64,7 @@ class Query:
     quantities: Sequence[Quantity] = ()
     start: int | None = None
     end: int | None = None
-    steps: Steps = Steps()
+    steps: Steps = NO_STEPS
     time_zone: str = ""
     group_by: Sequence[Field] = ()
     tests: Sequence[Test] = ()
@@ -231,7 +232,7 @@ def check_tests(tests: Sequence[Test], field: str) -> None:
 
 def has_steps(query: Query) -> bool:
     """Says whether points are wanted."""
-    return query.steps != Steps()
+    return query.steps != NO_STEPS
 
 
 def by_token_type(answer: Answer, group_by: Sequence[Field]) -> Answer:
@@ -312,6 +313,4 @@ def _check_group_by(group_by: Sequence[Field], quantities: Sequence[Quantity]) -
             limit=MAX_GROUP_BY,
         )
     if TOKEN_TYPE in group_by and set(quantities) != {Quantity.TOKENS}:
-        raise InvalidArgument(
-            "DIMENSION_INVALID", "only tokens can be grouped by their type", field="query.group_by"
-        )
+        raise InvalidArgument("DIMENSION_INVALID", "only tokens can be grouped by their type", field="query.group_by")

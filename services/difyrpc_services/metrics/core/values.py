@@ -41,7 +41,19 @@ class Labels(NamedTuple):
     def over(self, below: Labels) -> Labels:
         """Answers these labels, with those of `below` where these say nothing."""
         custom = tuple(sorted({**dict(below.custom), **dict(self.custom)}.items()))
-        return Labels(*(mine or theirs for mine, theirs in zip(self[:7], below[:7], strict=True)), custom)
+        return Labels(
+            self.app or below.app,
+            self.workflow or below.workflow,
+            self.node or below.node,
+            self.operation or below.operation,
+            self.provider or below.provider,
+            self.model or below.model,
+            self.user or below.user,
+            custom,
+        )
+
+
+NO_LABELS = Labels()
 
 
 class Series(NamedTuple):
@@ -79,7 +91,7 @@ class Batch:
     sequence: int
     fingerprint: bytes
     """Hash of the batch as it was sent; tells a repeat from another batch under the same sequence."""
-    defaults: Labels = Labels()
+    defaults: Labels = NO_LABELS
     label_sets: Sequence[Labels] = ()
     observations: Sequence[Observation] = ()
 

@@ -5,7 +5,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'vector') THEN
         BEGIN
             CREATE EXTENSION vector WITH SCHEMA public;
-        EXCEPTION WHEN insufficient_privilege OR invalid_schema_name OR undefined_object THEN
+        EXCEPTION WHEN insufficient_privilege OR invalid_schema_name THEN
             EXECUTE format('CREATE EXTENSION vector WITH SCHEMA %I', current_schema());
         END;
     END IF;

@@ -181,7 +181,7 @@ class MemoryBackend:
         matrix = np.stack([_vector(point) for point in points])
         measured = measure(collection.metric, matrix, probe.vector)
         best = sorted(
-            zip(points, measured.tolist(), strict=True),
+            zip(points, measured, strict=True),
             key=lambda pair: (-score_of(collection.metric, pair[1]), pair[0].id),
         )[: probe.k]
         return Found(hits=[_hit(collection, point, number, probe.payload) for point, number in best], plan=Plan.EXACT)
@@ -193,15 +193,15 @@ class MemoryBackend:
         return points
 
 
-def measure(metric: Metric, matrix: Floats, vector: Floats) -> np.ndarray[Any, np.dtype[np.float64]]:
+def measure(metric: Metric, matrix: Floats, vector: Floats) -> list[float]:
     """Answers the similarity (COSINE, DOT) or distance (EUCLIDEAN) of each row to a vector."""
     rows, query = matrix.astype(np.float64), vector.astype(np.float64)
     if metric is Metric.EUCLIDEAN:
-        return np.linalg.norm(rows - query, axis=1)
-    products: np.ndarray[Any, np.dtype[np.float64]] = rows @ query
-    if metric is Metric.DOT:
-        return products
-    return products / (np.linalg.norm(rows, axis=1) * np.linalg.norm(query))
+        return [float(distance) for distance in np.linalg.norm(rows - query, axis=1)]
+    products = rows @ query
+    if metric is Metric.COSINE:
+        products = products / (np.linalg.norm(rows, axis=1) * np.linalg.norm(query))
+    return [float(product) for product in products]
 
 
 def _matching(points: Iterable[Point], found: Filter | None) -> list[Point]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from difyrpc_services.runtime import pages
 from difyrpc_services.runtime.errors import FailedPrecondition, InvalidArgument
@@ -45,7 +45,7 @@ class Written:
 
     count: int = 0
     read_token: str = ""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     sequence: int = 0
     """Of a stream: every batch up to this one is durable."""
 
@@ -106,7 +106,7 @@ class Points:
         return [found[one] for one in ids if one in found], [one for one in ids if one not in found]
 
     async def scroll(
-        self, tenant: str, name: str, found: Filter | None, size: int, token: str, payload: Payload
+        self, tenant: str, name: str, found: Filter | None, payload: Payload, *, size: int = 0, token: str = ""
     ) -> tuple[Sequence[Point], str]:
         """Answers a page of points by id, and the token of the next one."""
         check_payload(payload)

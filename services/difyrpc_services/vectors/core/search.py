@@ -61,7 +61,7 @@ class Answer:
 
     hits: Sequence[Hit] = ()
     metric: Metric = Metric.COSINE
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     read_token: str = ""
     plan: Plan = Plan.NOTHING
     embedding_seconds: float = 0.0

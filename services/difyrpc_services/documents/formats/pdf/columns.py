@@ -37,9 +37,15 @@ class Block:
     right: float
 
 
-def blocks_of(fragments: list[Fragment]) -> list[Block]:
-    """Answers the blocks of a page in reading order."""
-    return [block for zone in _zones(fragments, MOST_DEPTH) if (block := _block(zone)) is not None]
+def zones_of(fragments: list[Fragment]) -> list[list[Fragment]]:
+    """Answers the fragments of a page by column, in reading order."""
+    return [zone for zone in _zones(fragments, MOST_DEPTH) if zone]
+
+
+def block_of(fragments: list[Fragment]) -> Block:
+    """Answers one column as printed lines."""
+    lines = [_line(row) for row in rows_of(fragments)]
+    return Block(lines, min(line.left for line in lines), max(line.right for line in lines))
 
 
 def _zones(fragments: list[Fragment], depth: int) -> list[list[Fragment]]:
@@ -125,13 +131,6 @@ def _side_by_side(left: list[Fragment], right: list[Fragment]) -> bool:
     top = max(min(f.top for f in left), min(f.top for f in right))
     bottom = min(max(f.bottom for f in left), max(f.bottom for f in right))
     return bottom - top > 2 * (left[0].bottom - left[0].top)
-
-
-def _block(fragments: list[Fragment]) -> Block | None:
-    if not fragments:
-        return None
-    lines = [_line(row) for row in rows_of(fragments)]
-    return Block(lines, min(line.left for line in lines), max(line.right for line in lines))
 
 
 def _line(row: list[Fragment]) -> PrintedLine:

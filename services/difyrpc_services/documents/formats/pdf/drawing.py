@@ -100,7 +100,9 @@ def _points(item: Any, view: View) -> list[tuple[tuple[float, float], tuple[floa
         kind = pdfium.FPDFPathSegment_GetType(segment)
         if kind == pdfium.FPDF_SEGMENT_BEZIERTO or not pdfium.FPDFPathSegment_GetPoint(segment, x, y):
             return None
-        here = _shown(matrix.a * x.value + matrix.c * y.value + matrix.e, matrix.b * x.value + matrix.d * y.value + matrix.f, view)
+        here = _shown(
+            matrix.a * x.value + matrix.c * y.value + matrix.e, matrix.b * x.value + matrix.d * y.value + matrix.f, view
+        )
         if kind == pdfium.FPDF_SEGMENT_MOVETO:
             begin = here
         else:

@@ -16,7 +16,9 @@ NEAR: Final = 3.0  # points between ends of lines that meet
 COVERED: Final = 0.7  # of a cell's edge must be drawn to be a border
 MOST_LINES: Final = 1_500  # more make a drawing, not a table
 ALIGNED_CONFIDENCE: Final = 0.7
-_MARKER: Final = re.compile(r"[(（\[]?[\w一-鿿]{1,6}[)）\].、．:：]?|[•●◦▪■–—*-]|第.{1,8}[条章节]|(?:\d+\.)+\d*\.?", re.ASCII)
+_MARKER: Final = re.compile(
+    r"[(（\[]?[\w一-鿿]{1,6}[)）\].、．:：]?|[•●◦▪■–—*-]|第.{1,8}[条章节]|(?:\d+\.)+\d*\.?", re.ASCII
+)
 _NUMERIC: Final = re.compile(r"[\d.,%¥$€£+\-–—/:()\s]+")
 
 Split = Callable[[Fragment, list[float]], list[Fragment]]
@@ -155,8 +157,10 @@ def _spans(grid: Grid, rows: int, columns: int) -> list[list[tuple[int, int]]]:
     for row in range(rows):
         for column in range(columns):
             here = owner[row][column]
-            if here == (row, column) and row and not _drawn(
-                grid.horizontal, grid.ys[row], grid.xs[column], grid.xs[column + 1]
+            if (
+                here == (row, column)
+                and row
+                and not _drawn(grid.horizontal, grid.ys[row], grid.xs[column], grid.xs[column + 1])
             ):
                 owner[row][column] = owner[row - 1][column]
             elif column and not _drawn(grid.vertical, grid.xs[column], grid.ys[row], grid.ys[row + 1]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pypdfium2.raw as pdfium
 
@@ -95,7 +95,7 @@ class PageText:
         self.view = View.of(page)
         self._fonts: dict[tuple[bytes, int], bool] = {}
 
-    def __enter__(self) -> PageText:
+    def __enter__(self) -> Self:
         self._text = self._page.get_textpage()
         self._raw = self._text.raw
         return self
@@ -129,13 +129,11 @@ class PageText:
         for character in characters:
             middle = (character[2][0] + character[2][2]) / 2
             parts[sum(middle > x for x in inside)].append(character)
-        return [self._made(part, fragment.size, fragment.bold) for part in parts if "".join(c[0] for c in part).strip()]
+        return [self._made(part) for part in parts if "".join(c[0] for c in part).strip()]
 
     def _all(self, total: int) -> str:
         buffer = ctypes.create_string_buffer((total + 1) * 2)
-        written = pdfium.FPDFText_GetText(
-            self._raw, 0, total, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort))
-        )
+        written = pdfium.FPDFText_GetText(self._raw, 0, total, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)))
         return buffer.raw[: max(0, written - 1) * 2].decode("utf-16-le", errors="surrogatepass")
 
     def _line(self, text: str, position: int) -> list[Fragment]:
@@ -143,11 +141,11 @@ class PageText:
         end = self._index(position + len(text) - 1)
         count = max(1, end - start + 1)
         boxes = self._rectangles(start, count)
-        size, bold, upright = self._font(start + count // 2 if count > 2 else start)
+        size, bold, upright = self._font(start + _letter(text))
         if not upright or not boxes:
             return []
         if len(boxes) > 1 and _widest_gap(boxes) > GAP * size:
-            return self._split_by_gaps(text, start, size, bold)
+            return self._split_by_gaps(text, start, size)
         return [
             Fragment(
                 clean(text),
@@ -196,7 +194,7 @@ class PageText:
                 size *= scale
         return round(abs(size), 2) or 1.0
 
-    def _split_by_gaps(self, text: str, start: int, size: float, bold: bool) -> list[Fragment]:
+    def _split_by_gaps(self, text: str, start: int, size: float) -> list[Fragment]:
         parts: list[list[tuple[str, int, tuple[float, float, float, float]]]] = []
         right = None
         for character in self._characters(text, start):
@@ -206,7 +204,7 @@ class PageText:
             parts[-1].append(character)
             if not character[0].isspace():
                 right = box[2]
-        return [self._made(part, size, bold) for part in parts if "".join(c[0] for c in part).strip()]
+        return [self._made(part) for part in parts if "".join(c[0] for c in part).strip()]
 
     def _characters(self, text: str, start: int) -> list[tuple[str, int, tuple[float, float, float, float]]]:
         found = []
@@ -217,14 +215,11 @@ class PageText:
                 found.append((character, start + offset, place))
         return found
 
-    def _made(
-        self, characters: list[tuple[str, int, tuple[float, float, float, float]]], size: float, bold: bool
-    ) -> Fragment:
+    def _made(self, characters: list[tuple[str, int, tuple[float, float, float, float]]]) -> Fragment:
         first = characters[0][1]
         count = characters[-1][1] - first + 1
         boxes = self._rectangles(first, count) or [character[2] for character in characters]
-        if count > 2:
-            size, bold, _ = self._font(first + count // 2)
+        size, bold, _ = self._font(characters[_letter("".join(c[0] for c in characters))][1])
         return Fragment(
             clean("".join(character[0] for character in characters).strip()),
             min(box[0] for box in boxes),
@@ -254,6 +249,12 @@ def garbled_share(text: str) -> float:
         if character == "\ufffd" or "\ue000" <= character <= "\uf8ff" or character < " " or "\x7f" <= character < "\xa0"
     )
     return bad / len(letters)
+
+
+def _letter(text: str) -> int:
+    """Answers the place of a letter near the middle; pdfium's own spaces have no font."""
+    middle = len(text) // 2
+    return next((place for place in (*range(middle, len(text)), *range(middle)) if not text[place].isspace()), 0)
 
 
 def _off_axis(angle: float) -> float:

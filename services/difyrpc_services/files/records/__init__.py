@@ -1,0 +1,1 @@
+"""Stores of records: who has which files, and the ledger of bytes."""

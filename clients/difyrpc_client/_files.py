@@ -61,7 +61,7 @@ class Files:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> File:
-        """Stores a path, bytes, a binary file or an iterable of bytes, over as many connections as it takes.
+        """Stores a path, bytes, a binary file or an iterable, over as many connections as it takes.
 
         `name` is the display name, by default that of the file. `replace` puts the bytes in the place of a file's;
         `if_absent` and `if_generation_match` are conditions. `progress(durable, total)` is told in bytes. An error

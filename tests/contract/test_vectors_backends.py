@@ -564,7 +564,7 @@ async def test_a_payload_holds_what_was_asked_for(vectors: Vectors) -> None:
 async def test_a_wrong_search_is_refused(vectors: Vectors, question: dict[str, Any], reason: str) -> None:
     await vectors.make()
     with pytest.raises(InvalidArgument) as caught:
-        await vectors.ask(question.pop("query", None), **question)
+        await vectors.ask(**question)
     assert caught.value.reason == reason
     assert caught.value.violations
 

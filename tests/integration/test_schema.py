@@ -12,7 +12,7 @@ import pytest
 
 from difyrpc_services.runtime.database import Database, DatabaseSettings
 from difyrpc_services.runtime.errors import FailedPrecondition
-from difyrpc_services.runtime.schema import migrate, migration_folders, pending
+from difyrpc_services.runtime.schema import check_vector_version, migrate, migration_folders, pending
 from difyrpc_services.runtime.settings import SettingsError
 
 SCHEMA = "difyrpc_migrations"
@@ -191,3 +191,19 @@ async def test_a_user_who_may_not_create_is_told_what_the_owner_shall_run(databa
     await drop_database(database_settings, "difyrpc_poor")
     async with await psycopg.AsyncConnection.connect(database_settings.url, autocommit=True) as owner:
         await owner.execute("DROP ROLE difyrpc_poor_user")
+
+
+@pytest.mark.parametrize(
+    ("installed", "default", "advice"),
+    [("0.5.1", "0.8.0", "ALTER EXTENSION vector UPDATE"), (None, "0.6.2", "install a newer package")],
+)
+def test_a_pgvector_that_is_too_old_is_refused_with_advice(installed, default, advice):
+    with pytest.raises(SettingsError, match=advice):
+        check_vector_version(installed, default)
+
+
+@pytest.mark.parametrize(
+    ("installed", "default"), [("0.7.0", "0.8.0"), (None, "0.8.5"), ("0.10.1", "0.10.1"), ("1.0", "1.0")]
+)
+def test_a_newer_pgvector_is_taken(installed, default):
+    check_vector_version(installed, default)

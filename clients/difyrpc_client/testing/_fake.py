@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -99,7 +100,7 @@ class _World:
         fields = MessageToDict(request, preserving_proto_field_name=True)
         self.calls.append(Call(name=name, request=fields, metadata=dict(metadata), timeout=timeout))
         if failures := self.failures.get(name):
-            error = failures.pop(0)
+            error = copy.copy(failures.pop(0))  # each call raises one of its own
             error.request_id = error.request_id or request_id_of(metadata)
             raise error
         found = getattr(self.services[method.service], method.name, None)
@@ -164,6 +165,6 @@ class _FakeAsyncTransport:
 
 def _copy(message: Any) -> Any:
     """Copies a message as the wire would: nobody sees another's later changes."""
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin

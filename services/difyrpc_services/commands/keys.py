@@ -13,7 +13,7 @@ from rich.table import Table
 
 from difyrpc_services import assembly
 from difyrpc_services.commands.failing import clear_errors
-from difyrpc_services.runtime.keys import DatabaseKeys, Key
+from difyrpc_services.runtime.keys import DatabaseKeys, Key, make_token
 
 
 @click.group("keys")
@@ -71,6 +71,12 @@ def revoke(key_id: str) -> None:
         click.echo(f"key {key_id} is revoked; servers refuse it within 5 seconds")
 
     with_keys(work)
+
+
+@command.command("token")
+def token() -> None:
+    """Print a new token for DIFYRPC_BOOTSTRAP_KEY_FILE; it opens nothing until a server has read it from there."""
+    click.echo(make_token()[2])
 
 
 def with_keys(work: Callable[[DatabaseKeys], Awaitable[None]]) -> None:

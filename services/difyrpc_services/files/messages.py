@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc.type.v1 import value_pb2
 from difyrpc_services.files.core import faults
-from difyrpc_services.files.core.chunks import checked
+from difyrpc_services.files.core.chunks import checked, checksum
 from difyrpc_services.files.core.rules import resource_id
 from difyrpc_services.files.core.values import After, Changes, File, FileSpec, Listing, Order, Scalar, Upload, Value
 from difyrpc_services.runtime import pages
@@ -127,6 +127,14 @@ def _bound(request: pb.ListFilesRequest, tenant: str) -> list[object]:
 def chunk_of(message: pb.Chunk) -> bytes:
     """Answers the bytes of a chunk that is as its checksum says."""
     return checked(message.data, message.crc32c if message.HasField("crc32c") else None)
+
+
+def chunk_message(data: bytes) -> pb.DownloadFileResponse:
+    """Answers bytes as a part of a download, filled in place: a chunk made apart would be copied once more."""
+    message = pb.DownloadFileResponse()
+    message.chunk.data = data
+    message.chunk.crc32c = checksum(data)
+    return message
 
 
 def file_message(file: File) -> pb.File:

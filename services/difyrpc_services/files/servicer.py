@@ -9,7 +9,6 @@ from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc.files.v1 import files_pb2_grpc as rpc
 from difyrpc_services.files import messages
 from difyrpc_services.files.core import faults
-from difyrpc_services.files.core.chunks import checksum
 from difyrpc_services.files.core.files import Files
 from difyrpc_services.files.core.uploads import Uploads
 from difyrpc_services.files.core.values import File
@@ -81,7 +80,7 @@ class FileStorage(rpc.FileStorageServicer):
             if isinstance(part, File):
                 yield pb.DownloadFileResponse(file=messages.file_message(part))
             else:
-                yield pb.DownloadFileResponse(chunk=pb.Chunk(data=part, crc32c=checksum(part)))
+                yield messages.chunk_message(part)
 
     async def GetFile(self, request: pb.GetFileRequest, context: Any) -> pb.GetFileResponse:
         """Gets one file."""

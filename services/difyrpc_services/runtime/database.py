@@ -7,7 +7,6 @@ nothing is left on a connection, so a pooler that hands out connections by trans
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -25,10 +24,9 @@ from difyrpc_services.runtime.errors import Unavailable
 from difyrpc_services.runtime.outages import RETRY_SECONDS, translated, unavailable
 from difyrpc_services.runtime.postgres import EmbeddedPostgres, PostgresSettings
 from difyrpc_services.runtime.settings import SettingsError, at_least, read, secret
+from difyrpc_services.runtime.transactions import Bound, Connection
 
-log = logging.getLogger(__name__)
-
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+__all__ = ["Connection", "Database", "DatabaseSettings", "open_database"]
 
 LEAST_VERSION = 140000
 """PostgreSQL 14, as `server_version_num` counts."""
@@ -64,38 +62,6 @@ class DatabaseSettings:
                 f"DIFYRPC_DATABASE_POOL_MIN={settings.pool_min} is above DIFYRPC_DATABASE_POOL_MAX={settings.pool_max}"
             )
         return settings
-
-
-class Bound:
-    """The transaction that a context is in: whoever asks for a connection meanwhile joins it."""
-
-    def __init__(self, connection: Connection) -> None:
-        """Takes the connection whose transaction has begun."""
-        self.connection = connection
-        self.is_open = True
-        self.failure: BaseException | None = None
-        self._joined = 0
-        self._left = asyncio.Event()
-
-    @asynccontextmanager
-    async def join(self) -> AsyncIterator[Connection]:
-        """Lends the connection; a failure inside fails the whole transaction."""
-        self._joined += 1
-        try:
-            yield self.connection
-        except BaseException as failure:
-            self.failure = self.failure or failure
-            raise
-        finally:
-            self._joined -= 1
-            self._left.set()
-
-    async def end(self) -> None:
-        """Lets nobody join any more and waits for those who have."""
-        self.is_open = False
-        while self._joined:
-            self._left.clear()
-            await self._left.wait()
 
 
 class Database:

@@ -186,11 +186,15 @@ async def _require_vector(database: Database, connection: Connection) -> None:
             "DIFYRPC_DATABASE_URL: the server has no pgvector; install the package (postgresql-<version>-pgvector) or"
             f" use the image pgvector/pgvector, then run: {_owner_statements(database)}"
         )
-    installed, default = row
+    check_vector_version(*row)
+
+
+def check_vector_version(installed: str | None, default: str) -> None:
+    """Refuses a pgvector that is too old, saying how to come by a newer one; `default` is what could be installed."""
     version = installed or default
     if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < LEAST_VECTOR_VERSION:
-        advice = "ALTER EXTENSION vector UPDATE" if installed else "install a newer package of it"
-        raise SettingsError(f"DIFYRPC_DATABASE_URL: pgvector {version} is too old, 0.7 is needed: {advice}")
+        advice = "run ALTER EXTENSION vector UPDATE" if installed else "install a newer package of it"
+        raise SettingsError(f"DIFYRPC_DATABASE_URL: pgvector {version} is too old, 0.7 is needed; {advice}")
 
 
 def _owner_statements(database: Database) -> str:

@@ -115,6 +115,8 @@ class Server:
         self._health = health
         self._peer_address = peer_address
         self._share_port = share_port
+        self._server: grpc.aio.Server | None = None
+        self._started: list[Service] = []
         self.port = 0
         """The port that was taken, once started."""
 
@@ -122,17 +124,20 @@ class Server:
         """Takes the port, starts the services, then answers; SettingsError when the port cannot be had."""
         self._server = self._make()
         for service in self._services:
+            self._started.append(service)
             await service.start()
         await self._server.start()
         self._health.serve()
 
     async def stop(self) -> None:
-        """Says NOT_SERVING, waits, lets running calls end, then stops the services."""
-        self._health.drain()
-        await asyncio.sleep(self._settings.drain_seconds)
-        await self._server.stop(self._settings.grace_seconds)
-        for service in reversed(self._services):
-            await service.stop()
+        """Says NOT_SERVING, waits, lets running calls end, stops the services; may follow a start that failed."""
+        if self._health.is_serving():
+            self._health.drain()
+            await asyncio.sleep(self._settings.drain_seconds)
+        if self._server is not None:
+            await self._server.stop(self._settings.grace_seconds)
+        while self._started:
+            await self._started.pop().stop()
 
     def _make(self) -> grpc.aio.Server:
         server = grpc.aio.server(interceptors=[self._layers], options=self._options())

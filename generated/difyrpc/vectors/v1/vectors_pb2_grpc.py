@@ -263,7 +263,7 @@ class VectorSearchServicer(object):
 
     def EmbedTexts(self, request, context):
         """Makes vectors out of texts. INVALID_ARGUMENT `TEXT_TOO_LONG`,
-        `EMBEDDING_MODEL_UNKNOWN`, `PURPOSE_MISSING`.
+        `TEXT_BLANK`, `EMBEDDING_MODEL_UNKNOWN`, `ENUM_VALUE_MISSING` (no purpose).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

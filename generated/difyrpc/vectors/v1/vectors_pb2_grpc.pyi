@@ -152,7 +152,7 @@ class VectorSearchStub:
         difyrpc.vectors.v1.vectors_pb2.EmbedTextsResponse,
     ]
     """Makes vectors out of texts. INVALID_ARGUMENT `TEXT_TOO_LONG`,
-    `EMBEDDING_MODEL_UNKNOWN`, `PURPOSE_MISSING`.
+    `TEXT_BLANK`, `EMBEDDING_MODEL_UNKNOWN`, `ENUM_VALUE_MISSING` (no purpose).
     """
 
 class VectorSearchAsyncStub:
@@ -289,7 +289,7 @@ class VectorSearchAsyncStub:
         difyrpc.vectors.v1.vectors_pb2.EmbedTextsResponse,
     ]
     """Makes vectors out of texts. INVALID_ARGUMENT `TEXT_TOO_LONG`,
-    `EMBEDDING_MODEL_UNKNOWN`, `PURPOSE_MISSING`.
+    `TEXT_BLANK`, `EMBEDDING_MODEL_UNKNOWN`, `ENUM_VALUE_MISSING` (no purpose).
     """
 
 class VectorSearchServicer(metaclass=abc.ABCMeta):
@@ -458,7 +458,7 @@ class VectorSearchServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[difyrpc.vectors.v1.vectors_pb2.EmbedTextsResponse, collections.abc.Awaitable[difyrpc.vectors.v1.vectors_pb2.EmbedTextsResponse]]:
         """Makes vectors out of texts. INVALID_ARGUMENT `TEXT_TOO_LONG`,
-        `EMBEDDING_MODEL_UNKNOWN`, `PURPOSE_MISSING`.
+        `TEXT_BLANK`, `EMBEDDING_MODEL_UNKNOWN`, `ENUM_VALUE_MISSING` (no purpose).
         """
 
 def add_VectorSearchServicer_to_server(servicer: VectorSearchServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -19,6 +19,7 @@ _KINDS: dict[str, ClauseKind] = {
     "preamble": "preamble", "whereas": "recital", "definition": "definition", "subgroup": "paragraph",
 }  # fmt: skip
 _LIST_KINDS: tuple[ClauseKind, ...] = ("item", "subitem")
+_SENTENCE_END = re.compile(r"[.。][\"”’」)）]?$")
 _CJK_END = re.compile(r"[\u3000-\u9fff\uff00-\uffef]$")
 _CJK_START = re.compile(r"^[\u3000-\u9fff\uff00-\uffef]")
 
@@ -35,7 +36,7 @@ class _Draft:
 def assemble(rows: Sequence[Row], slots: Sequence[Slot], choices: Sequence[Choice], language: str) -> list[Clause]:
     """Answers the clauses in reading order."""
     drafts = _drafts(slots, choices, language)
-    _give_rows(rows, drafts)
+    _give_rows(rows, drafts, language)
     shown = [draft for draft in drafts if draft.kind is not None]
     ids = {draft.choice.slot: f"c{number}" for number, draft in enumerate(shown, start=1)}
     parents = {draft.choice.slot: draft.choice.parent for draft in drafts}
@@ -88,6 +89,8 @@ def _free_kind(marker: Marker, parent: _Draft | None, language: str) -> ClauseKi
         return "section" if len(marker.steps) == 2 else "paragraph"
     if below in ("article", "section", "paragraph", "definition", "recital"):
         return "item"
+    if below in ("exhibit", "schedule") and not marker.heading:
+        return "item"
     if marker.dotted or marker.style in ("一、", "I.", "A."):
         return "article" if language == "zh" else "section"
     return "item"
@@ -127,10 +130,12 @@ def _numbered(parent: _Draft | None) -> str:
     return parent.normal
 
 
-def _give_rows(rows: Sequence[Row], drafts: Sequence[_Draft]) -> None:
+def _give_rows(rows: Sequence[Row], drafts: Sequence[_Draft], language: str) -> None:
     """Gives every row, or the part of it, to the clause that was begun last."""
     if not drafts:
         return
+    by_slot = {draft.choice.slot: draft for draft in drafts}
+    closed: _Draft | None = None
     place = 0
     for index in range(drafts[0].slot.row, len(rows)):
         row = rows[index]
@@ -141,8 +146,14 @@ def _give_rows(rows: Sequence[Row], drafts: Sequence[_Draft]) -> None:
         if row.dropped:
             continue
         if not begun:
-            drafts[place - 1].pieces.append((row, 0, None))
+            holder = drafts[place - 1]
+            if _leaves_list(rows[index - 1], row, holder, language):
+                holder = closed = _above_lists(holder, by_slot)
+            elif closed is not None:
+                holder = closed
+            holder.pieces.append((row, 0, None))
             continue
+        closed = None
         if begun[0].slot.offset > 0 and place > len(begun):
             drafts[place - len(begun) - 1].pieces.append((row, 0, begun[0].slot.offset))
         ends = [*(draft.slot.offset for draft in begun[1:]), None]
@@ -150,10 +161,24 @@ def _give_rows(rows: Sequence[Row], drafts: Sequence[_Draft]) -> None:
             draft.pieces.append((row, draft.slot.offset, end))
 
 
-def _rows_by_element(rows: Sequence[Row]) -> dict[str, int]:
-    counts: dict[str, int] = {}
+def _leaves_list(before: Row, row: Row, holder: _Draft, language: str) -> bool:
+    """Whether a paragraph after the last item of a list goes on with the clause that the list stands in."""
+    if holder.kind not in _LIST_KINDS or row.begins < 1.5 or row.silent or not _SENTENCE_END.search(before.text[-3:]):
+        return False
+    return language == "zh" or row.indent < holder.slot.indent - 1
+
+
+def _above_lists(holder: _Draft, by_slot: dict[int, _Draft]) -> _Draft:
+    draft: _Draft | None = holder
+    while draft is not None and draft.kind in _LIST_KINDS:
+        draft = by_slot.get(draft.choice.parent)
+    return draft if draft is not None and draft.kind is not None else holder
+
+
+def _rows_by_element(rows: Sequence[Row]) -> dict[int, int]:
+    counts: dict[int, int] = {}
     for row in rows:
-        counts[row.element.id] = counts.get(row.element.id, 0) + 1
+        counts[id(row.element)] = counts.get(id(row.element), 0) + 1
     return counts
 
 
@@ -169,7 +194,7 @@ def _clause(
     parent_id: str,
     rows: Sequence[Row],
     starts: set[int],
-    row_counts: dict[str, int],
+    row_counts: dict[int, int],
     language: str,
 ) -> Clause:
     index = draft.slot.row
@@ -201,18 +226,18 @@ def _cut(rows: list[Row], end: int | None) -> list[Row]:
     return [Row(text=head, element=first.element, first=first.first, begins=first.begins)]
 
 
-def _text(pieces: Sequence[tuple[Row, int, int | None]], row_counts: dict[str, int]) -> str:
-    held: dict[str, int] = {}
+def _text(pieces: Sequence[tuple[Row, int, int | None]], row_counts: dict[int, int]) -> str:
+    held: dict[int, int] = {}
     for row, start, stop in pieces:
-        held[row.element.id] = held.get(row.element.id, 0) + (1 if start == 0 and stop is None else 0)
+        held[id(row.element)] = held.get(id(row.element), 0) + (1 if start == 0 and stop is None else 0)
     parts: list[str] = []
-    used: set[str] = set()
+    used: set[int] = set()
     before: Row | None = None
     for row, start, stop in pieces:
         element = row.element
-        if held[element.id] == row_counts[element.id] and len(element.lines) > 1:
-            if element.id not in used:
-                used.add(element.id)
+        if held[id(element)] == row_counts[id(element)] and len(element.lines) > 1:
+            if id(element) not in used:
+                used.add(id(element))
                 _join(parts, element.written, new=before is None or row.begins > 0)
         else:
             _join(parts, row.written[start:stop].strip(), new=before is None or row.begins > 0 or before.silent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from difyrpc_services.documents.clauses.free import free_markers, reads_as_heading
+from difyrpc_services.documents.clauses.free import free_markers, reads_as_heading, runs_in
 from difyrpc_services.documents.clauses.markers import CONTRADICTED, RANKS, Marker
 from difyrpc_services.documents.clauses.numbering import Step, letter_number, roman_number, word_number
 
@@ -124,16 +124,11 @@ def _worded_weight(match: re.Match[str], rest: str, style: str) -> float:
         weight -= 1.5
     if rest[0].islower():
         return weight - (4.0 if not sign else 2.5)
-    if sign == "." and not shouted and not reads_as_heading(rest) and not _run_in(rest):
+    if sign == "." and not shouted and not reads_as_heading(rest) and not runs_in(rest):
         weight -= 0.5
     elif sign or reads_as_heading(rest) or len(match["space"]) > 1:
         weight += 1.0
     return weight - (1.0 if style in ("exhibit", "schedule", "part") and not reads_as_heading(rest) else 0.0)
-
-
-def _run_in(rest: str) -> bool:
-    heading, dot, _ = rest.partition(". ")
-    return bool(dot) and reads_as_heading(heading)
 
 
 def _opening(text: str) -> Marker | None:

@@ -66,7 +66,8 @@ def dotted_markers(text: str, *, automatic: bool = False) -> list[Marker]:
     )
     written = match["number"] + (match["letter"] or "")
     style = f"dotted{len(figures)}"
-    return [Marker(style, FREE, steps, written, match.end(), weight, heading=reads_as_heading(rest))]
+    heading = reads_as_heading(rest) or runs_in(rest)
+    return [Marker(style, FREE, steps, written, match.end(), weight, heading=heading)]
 
 
 def _dotted_weight(rest: str, depth: int, *, sign: str, automatic: bool) -> float:
@@ -155,6 +156,13 @@ def _labelled(label: str, shape: str, end: int, weight: float, rest: str) -> lis
     ]
 
 
+def runs_in(rest: str) -> bool:
+    """Whether the text begins with a heading that ends with a full stop before the sentence: `Term. This …`."""
+    heading, stop, _ = rest.partition(". ")
+    return bool(stop) and reads_as_heading(heading)
+
+
+_GOES_ON = re.compile(r"(?:[;,]\s*(?:and|or)|[;,])$")
 _SMALL = frozenset(
     "a an and as at but by for from if in into of on or nor over per s that the their this its our your to under upon v vs via with within without".split()
 )
@@ -165,7 +173,7 @@ def reads_as_heading(text: str) -> bool:
     text = text.strip().rstrip(".:")
     if not text:
         return True
-    if len(text) > 110 or text[-1] in ",;，；。、":
+    if len(text) > 110 or _GOES_ON.search(text[-8:]) or text[-1] in ",;，；。、":
         return False
     if any("\u4e00" <= sign <= "\u9fff" for sign in text[:12]):
         return len(text) <= 30 and not re.search(r"[。；，！？]", text)

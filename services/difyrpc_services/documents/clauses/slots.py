@@ -23,9 +23,15 @@ def slots_of(rows: Sequence[Row], language: str) -> list[Slot]:
     """Answers every slot, in reading order, quoted and dropped rows left out."""
     read = READERS[language]
     slots: list[Slot] = []
+    bare = False
     for index, row in enumerate(rows):
-        if not (row.silent or row.dropped or row.quoted):
-            slots.extend(_slots_of_row(index, row, read))
+        if row.dropped:
+            continue
+        found = [] if row.silent or row.quoted else _slots_of_row(index, row, read)
+        if bare and found and found[0].markers[0].style == "definition":
+            found = []  # the text of the number that stands alone above it
+        slots.extend(found)
+        bare = bool(found) and not found[-1].text[found[-1].markers[0].end :].strip(" .:")
     return slots
 
 

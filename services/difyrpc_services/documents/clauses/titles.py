@@ -17,7 +17,9 @@ _BRACKETED = re.compile(
     r"\s*(?:【(?P<a>[^】]{1,40})】|［(?P<b>[^］]{1,40})］|\[(?P<c>[^\]]{1,40})\]|〔(?P<d>[^〕]{1,40})〕)"
 )
 _IN_PARENTHESES = re.compile(r"[(（](?P<title>[^()（）]{2,30})[)）]\s*(?=[\u4e00-\u9fff]|$)")
-_SPACED = re.compile(r"(?P<title>[\u4e00-\u9fff、和与及（）()]{2,16})(?:[\s\u3000]+|[:：])(?=\S)")
+_SPACED = re.compile(r"(?P<title>[\u4e00-\u9fff、（）()]{2,16})(?:[\s\u3000]+(?=[\u4e00-\u9fff])|[:：])(?=\S)")
+_LED = re.compile(r"(?P<title>[\u4e00-\u9fff、（）()]{2,12})[:：]")
+_PARTY = re.compile(r"(?:[甲乙丙丁双各]方|买方|卖方)$")
 _SEPARATORS = " \t\u3000:：、.．—–-|"
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 _SENTENCE = re.compile(r"[。；;，,！？!?]")
@@ -82,10 +84,8 @@ def _chinese(rest: str, marker: Marker, *, whole: bool) -> str:
         and rest[-1] not in "。：:"
     ):
         return rest
-    spaced = _SPACED.match(rest)
-    if spaced and not re.match(r"(?:甲方|乙方|丙方|双方|买方|卖方)$", spaced["title"]) and marker.rank <= FREE:
-        return spaced["title"].strip("、：: ")
-    return ""
+    led = (_SPACED if marker.rank < FREE else _LED).match(rest)
+    return led["title"].strip("、：: ") if led and not _PARTY.match(led["title"]) else ""
 
 
 def _english(rest: str, rows: Sequence[Row], marker: Marker) -> str:

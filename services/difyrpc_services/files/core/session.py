@@ -104,15 +104,20 @@ class Session:
         self._disarm()
         self._work = asyncio.create_task(self._writer.seal())
         await self._settle()
+        self.committed = self._writer.position
 
-    async def stop(self, reason: ServiceError | None = None) -> None:
-        """Ends the writing, keeps what came and lets go; a call that still writes gets `reason`. May be repeated."""
+    async def stop(self, reason: ServiceError | None = None, *, keep: bool = True) -> None:
+        """Ends the writing and lets go; a call that still writes gets `reason`. May be repeated.
+
+        With `keep` what came is made durable and noted first, as far as that is still possible.
+        """
         self._error = self._error or reason
         self._moved.set()
         async with self._closing:
             if not self._closed:
                 await self._end_feeding()
-                await self._keep_what_came()
+                if keep:
+                    await self._keep_what_came()
                 self.checkpoint = await self._writer.close()
                 self._closed = True
 
@@ -124,10 +129,11 @@ class Session:
             await asyncio.gather(feeding, return_exceptions=True)
         if self._work:
             await asyncio.gather(self._work, return_exceptions=True)
-
-    async def _keep_what_came(self) -> None:
         if self._syncing:
             await asyncio.wait([self._syncing])
+        self._disarm()
+
+    async def _keep_what_came(self) -> None:
         if self.committed < self._writer.position and not self._broken():
             await asyncio.wait([self._sync_now()])
         self._disarm()
@@ -164,7 +170,8 @@ class Session:
     async def _settle(self) -> None:
         """Waits for work of the writer; it goes on if the waiting is cancelled, so that `stop` can wait again."""
         if self._work:
-            await asyncio.wait([self._work])
+            if not self._work.done():
+                await asyncio.wait([self._work])
             self._work.result()
         self._check()
 

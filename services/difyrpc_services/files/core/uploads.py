@@ -123,7 +123,7 @@ class Uploads:
                 _check_sums(size, digest, (upload.spec.size_bytes, upload.spec.sha256))
                 await session.seal()
             finally:
-                await session.stop()
+                await session.stop(keep=False)
             file = await self._commit(upload, size, digest, keep=False)
             stored = True
         finally:

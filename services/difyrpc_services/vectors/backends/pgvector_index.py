@@ -128,7 +128,7 @@ class IndexBuilder:
             log.warning("collection %d is searched without an index until its next upsert: %s", key, error)
 
     async def _is_large(self, connection: Connection, key: int) -> bool:
-        statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT %s) AS some").format(
+        statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT %s) AS enough").format(
             sql.Identifier(table_name(key))
         )
         cursor = await connection.execute(

@@ -41,6 +41,8 @@ class Embeddings:
         self._default = embedders[0].model.name
         self.cache = cache
         self.max_tokens = max_tokens
+        self.tokens = 0
+        """Tokens that went through the models so far."""
 
     async def close(self) -> None:
         """Ends the queues and lets go of the models."""
@@ -123,6 +125,7 @@ class Embeddings:
         for text, count in zip(texts, tokens, strict=True):
             self._refuse_long(text, count)
         vectors = await self._batchers[model].embed(words, purpose)
+        self.tokens += sum(tokens)
         # A copy, since a row that is kept would keep its whole batch.
         return [Cached(vector.copy(), count) for vector, count in zip(vectors, tokens, strict=True)]
 

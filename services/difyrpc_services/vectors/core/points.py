@@ -21,6 +21,7 @@ from difyrpc_services.vectors.core.metadata import (
 from difyrpc_services.vectors.core.read_tokens import check_read_token, read_token
 from difyrpc_services.vectors.core.values import (
     Collection,
+    Feature,
     MetadataChange,
     Payload,
     Point,
@@ -37,6 +38,8 @@ class Batch:
 
     sequence: int
     points: Sequence[Point]
+    needs: tuple[Feature, ...] = ()
+    """What its points ask of the engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +62,11 @@ class Points:
         self._catalog = collections.catalog
         self._limits = collections.limits
 
-    async def upsert(self, tenant: str, name: str, points: Sequence[Point]) -> Written:
-        """Stores points, all or none."""
+    async def upsert(self, tenant: str, name: str, points: Sequence[Point], needs: tuple[Feature, ...] = ()) -> Written:
+        """Stores points, all or none; `needs` is what they ask of the engine."""
         self._check_batch(points, "points")
         collection = await self._collections.writable(tenant, name)
+        self._collections.require(collection.engine, *needs)
         return await self._write(tenant, collection, points, "points")
 
     async def upsert_stream(
@@ -84,6 +88,7 @@ class Points:
             if batch.sequence <= durable:
                 yield Written(sequence=durable)
                 continue
+            self._collections.require(collection.engine, *batch.needs)
             self._check_batch(batch.points, "batch.points")
             written = await self._write(
                 tenant, collection, batch.points, "batch.points", stream_id=stream_id, sequence=batch.sequence

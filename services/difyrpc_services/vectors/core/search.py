@@ -46,13 +46,14 @@ class Question:
     threshold: float | None = None
     payload: Payload = field(default_factory=Payload)
     read_token: str = ""
-    bypass_cache: bool = False
     exact: bool = False
     mode: Feature = Feature.DENSE
     """DENSE, KEYWORD or HYBRID."""
     has_fusion: bool = False
     has_groups: bool = False
     keywords: str = ""
+    needs: tuple[Feature, ...] = ()
+    """What else it asks of the engine: the form of its vector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +105,13 @@ class Searches:
             total_seconds=ended - began,
         )
 
-    async def batch(self, tenant: str, questions: Sequence[Question]) -> list[Answer | ServiceError]:
-        """Answers each search, or the error that it would have had on its own."""
+    async def batch(self, tenant: str, questions: Sequence[Question | ServiceError]) -> list[Answer | ServiceError]:
+        """Answers each search, or the error that it would have had on its own; an error among them stays."""
         gate = asyncio.Semaphore(CONCURRENT_SEARCHES)
 
-        async def one(question: Question) -> Answer | ServiceError:
+        async def one(question: Question | ServiceError) -> Answer | ServiceError:
+            if isinstance(question, ServiceError):
+                return question
             async with gate:
                 try:
                     return await self.search(tenant, question)
@@ -125,7 +128,7 @@ class Searches:
         return made.vectors[0], made.usage
 
     def _check(self, question: Question) -> None:
-        if question.vector is None and not (question.query or "").strip():
+        if question.vector is None and not question.needs and not (question.query or "").strip():
             raise InvalidArgument("QUERY_MISSING", "there is no text and no vector to look for", field="query")
         check_text(question.query or "", path="query", limit=self._collections.limits.max_text_bytes)
         check_text(question.keywords, path="keywords", limit=self._collections.limits.max_text_bytes)
@@ -139,7 +142,7 @@ class Searches:
 
 
 def _features(question: Question) -> list[Feature]:
-    needed = [question.mode]
+    needed = [question.mode, *question.needs]
     if question.has_groups:
         needed.append(Feature.GROUP_BY)
     if question.exact:

@@ -117,7 +117,7 @@ class Numbering:
         styles: dict[str, str] = {}
         for abstract in root.iterfind(W + "abstractNum"):
             name = abstract.get(W + "abstractNumId", "")
-            self._levels[name] = {index: level for index, level in map(_level, abstract.iterfind(W + "lvl"))}
+            self._levels[name] = dict(map(_level, abstract.iterfind(W + "lvl")))
             if (link := value(abstract, "numStyleLink")) is not None:
                 links[name] = link
             if (style := value(abstract, "styleLink")) is not None:

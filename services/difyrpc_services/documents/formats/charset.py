@@ -1,0 +1,87 @@
+"""Decodes text of any encoding: byte order mark, strict UTF-8, a stated encoding, then a guess."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+from resiliparse.parse.encoding import detect_encoding
+
+from difyrpc_services.documents.formats.reading import Notice
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+SAMPLE: Final = 256 * 1024  # bytes that a guess looks at
+
+
+def decoded(data: bytes, *, stated: str = "") -> tuple[str, tuple[Notice, ...]]:
+    """Answers the text, and a notice if its encoding was guessed; line ends become newlines."""
+    text, guessed = _decoded(data, stated)
+    notices: tuple[Notice, ...] = ()
+    if guessed:
+        notices = (Notice(reason="ENCODING_GUESSED", message=f"the text was read as {guessed}"),)
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", ""), notices
+
+
+def _decoded(data: bytes, stated: str) -> tuple[str, str]:
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(name, errors="replace"), ""
+    try:
+        return data.decode("utf-8"), ""
+    except UnicodeDecodeError as error:
+        if error.start > len(data) - 4 and error.start > 0:  # cut in the middle of a character
+            return data.decode("utf-8", errors="ignore"), ""
+    if (utf16 := _utf16_without_mark(data)) is not None:
+        return data.decode(utf16, errors="replace"), utf16
+    for name in (stated, _guess(data)):
+        if name:
+            try:
+                return data.decode(name), name
+            except (UnicodeDecodeError, LookupError):
+                continue
+    name = _guess(data) or "cp1252"
+    return data.decode(name, errors="replace"), name
+
+
+def _guess(data: bytes) -> str:
+    """Answers the likeliest encoding by its Python name; GB18030 stands for its subsets."""
+    name = (detect_encoding(data[:SAMPLE]) or "").lower().replace("_", "-")
+    if name in ("gbk", "gb2312", "gb18030", "x-gbk"):
+        return "gb18030"
+    if name in ("iso-8859-1", "windows-1252", "ascii", "us-ascii") and _is_gb18030(data[:SAMPLE]):
+        return "gb18030"
+    try:
+        return codecs.lookup(name).name if name else ""
+    except LookupError:
+        return ""
+
+
+def _is_gb18030(data: bytes) -> bool:
+    """Answers whether bytes are mostly two-byte Chinese characters of the common range."""
+    high = sum(byte >= 0x80 for byte in data)
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError as error:
+        if error.start < len(data) - 4:
+            return False
+        text = data[: error.start].decode("gb18030")
+    common = sum("\u4e00" <= character <= "\u9fff" or "\u3000" <= character <= "\u303f" for character in text)
+    return high > 3 and common * 2 >= high * 0.8
+
+
+def _utf16_without_mark(data: bytes) -> str | None:
+    sample = data[:4096]
+    if len(sample) < 4 or b"\x00" not in sample:
+        return None
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if odd > len(sample) * 0.2 and even < odd / 4:
+        return "utf-16-le"
+    if even > len(sample) * 0.2 and odd < even / 4:
+        return "utf-16-be"
+    return None

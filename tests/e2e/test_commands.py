@@ -1,0 +1,109 @@
+"""`doctor`, `migrate`, `keys` and the help, as a person sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trustme
+from difyrpc_client import connect
+from processes import FREE_PORTS, run, serve, state_folder
+
+
+def test_the_help_names_every_command():
+    shown = run("--help").stdout
+    for name in ("demo", "doctor", "keys", "migrate", "serve"):
+        assert f"  {name}" in shown
+        assert run(name, "--help").returncode == 0
+
+
+def test_doctor_says_that_all_is_well():
+    with state_folder() as state:
+        done = run("doctor", state=state)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "error" not in done.stdout
+    for name in ("settings", "database", "documents", "vectors", "files", "metrics"):
+        assert name in done.stdout
+
+
+def test_doctor_finds_a_misspelt_setting():
+    with state_folder() as state:
+        done = run("doctor", state=state, env={"DIFYRPC_MAX_CONCURENT_CALLS": "5"})
+    assert "DIFYRPC_MAX_CONCURENT_CALLS is not a setting" in done.stdout
+    assert "did you mean DIFYRPC_MAX_CONCURRENT_CALLS?" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"DIFYRPC_AUTH": "nobody"}, "DIFYRPC_AUTH='nobody' is not one of keys, none"),
+        ({"DIFYRPC_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "the database does not answer"),
+    ],
+)
+def test_doctor_exits_with_one_when_something_must_be_mended(env: dict[str, str], words: str):
+    with state_folder() as state:
+        done = run("doctor", "files", state=state, env=env)
+    assert done.returncode == 1
+    assert words in done.stdout
+
+
+def test_doctor_looks_at_the_certificate(tmp_path: Path):
+    ca = trustme.CA()
+    server, other = ca.issue_cert("localhost"), ca.issue_cert("localhost")
+    (tmp_path / "cert.pem").write_bytes(server.cert_chain_pems[0].bytes())
+    (tmp_path / "key.pem").write_bytes(other.private_key_pem.bytes())
+    with state_folder() as state:
+        done = run(
+            "doctor",
+            "files",
+            state=state,
+            env={
+                "DIFYRPC_TLS_CERTIFICATE": str(tmp_path / "cert.pem"),
+                "DIFYRPC_TLS_KEY_FILE": str(tmp_path / "key.pem"),
+            },
+        )
+    assert done.returncode == 1
+    assert "the key does not fit the certificate" in done.stdout
+
+
+def test_migrate_runs_twice_and_says_what_it_did():
+    with state_folder() as state:
+        assert "pending runtime/0001" in run("migrate", "--check", state=state).stdout
+        assert "applied runtime/0001" in run("migrate", state=state).stdout
+        assert run("migrate", state=state).stdout.strip() == "the schema is up to date"
+        assert run("migrate", "--check", state=state).returncode == 0
+
+
+def test_a_database_without_the_migrations_is_not_served_from(database_url: str):
+    env = {"DIFYRPC_DATABASE_URL": database_url, "DIFYRPC_DATABASE_SCHEMA": "not_migrated", **FREE_PORTS}
+    with state_folder() as state:
+        done = run("serve", "files", state=state, env=env)
+    assert done.returncode == 1
+    assert "difyrpc migrate" in done.stderr
+
+
+def test_a_token_made_beforehand_opens_the_server(tmp_path: Path):
+    token = run("keys", "token").stdout.strip()
+    file = tmp_path / "key"
+    file.write_text(token + "\n")
+    env = {"DIFYRPC_BOOTSTRAP_KEY_FILE": str(file), "DIFYRPC_BOOTSTRAP_TENANT": "acme"}
+    with state_folder() as state, serve("files", state=state, env=env) as process:
+        assert token not in process.banner
+        with connect(process.target, token=token) as dify:
+            assert dify.files.quota().used_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--tenant", "acme", "--scope", "everything"), "everything"),
+        (("--tenant", "acme", "--scope", "filez:read"), "filez"),
+        (("--tenant", "No Such Form!", "--scope", "*:read"), "tenant"),
+    ],
+)
+def test_a_key_that_makes_no_sense_is_refused_in_one_line(arguments: tuple[str, ...], words: str):
+    with state_folder() as state:
+        done = run("keys", "create", *arguments, state=state)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check protos lint types e2e bench clean
+.PHONY: demo test check protos settings baseline lint types e2e clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/difyrpc demo
@@ -20,6 +20,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against protos/baseline.binpb
 	$(BIN)/python tools/generate.py --check
+	$(BIN)/python tools/settings_page.py --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
@@ -32,6 +33,12 @@ e2e: $(VENV)/.installed-dev
 protos: $(VENV)/.installed-dev
 	$(BIN)/buf format --write
 	$(BIN)/python tools/generate.py
+
+settings: $(VENV)/.installed-dev
+	$(BIN)/python tools/settings_page.py
+
+baseline: $(VENV)/.installed-dev
+	$(BIN)/buf build --output protos/baseline.binpb
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -522,7 +522,7 @@ async def test_uploads_and_files_end_at_their_time_and_are_swept(world: World) -
 
 
 async def test_bytes_without_a_record_are_swept_and_others_stay(world: World) -> None:
-    assert await world.sweeper.sweep_orphans() == 0
+    await world.sweeper.adopt()
     kept = await world.put(b"kept")
     upload = await world.begin()
     await world.write(upload, 0, b"hello")
@@ -539,6 +539,7 @@ async def test_a_store_of_other_records_is_not_swept(world: World) -> None:
     await writer.append(b"of another database")
     await writer.seal()
     await writer.close()
+    await world.sweeper.adopt()
     assert await world.sweeper.sweep_orphans() == 0
     assert len(await world.stored()) == 1
 

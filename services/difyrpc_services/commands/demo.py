@@ -218,7 +218,7 @@ class Match:
 def as_point(precedent: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """Makes a point of one line of the precedents: id, text, and the rest as metadata."""
     text = f"{precedent['title']}\n{precedent['text']}"
-    return precedent["id"], text, {name: value for name, value in precedent.items() if name not in {"id", "text"}}
+    return precedent["case_id"], text, {name: value for name, value in precedent.items() if name != "text"}
 
 
 def matches_table(matches: Sequence[Match]) -> Table:

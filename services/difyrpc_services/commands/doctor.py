@@ -15,6 +15,7 @@ from rich.console import Console
 
 from difyrpc_services import assembly
 from difyrpc_services.assembly import Premises
+from difyrpc_services.catalogue import CATALOGUE
 from difyrpc_services.runtime.errors import ServiceError
 from difyrpc_services.runtime.schema import pending
 from difyrpc_services.runtime.server import ServerSettings, read_pem
@@ -22,7 +23,9 @@ from difyrpc_services.runtime.service import Check
 from difyrpc_services.runtime.settings import SettingsError
 
 EXPIRY_WARNING = timedelta(days=21)
-READ_ELSEWHERE = {"DIFYRPC_LOG_LEVEL", "DIFYRPC_TARGET", "DIFYRPC_TOKEN", "DIFYRPC_TIMEOUT"}  # by `serve`, the client
+# Read by the client, and by peers when they are first called.
+READ_ELSEWHERE = {"DIFYRPC_TARGET", "DIFYRPC_TOKEN", "DIFYRPC_TOKEN_FILE", "DIFYRPC_TIMEOUT", "DIFYRPC_TLS"}
+READ_ELSEWHERE |= {f"DIFYRPC_{entry.name.upper()}_TARGET" for entry in CATALOGUE}
 MARKS = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}
 
 

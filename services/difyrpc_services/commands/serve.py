@@ -26,7 +26,7 @@ from difyrpc_services.runtime.exposition import (
     registry_of_workers,
 )
 from difyrpc_services.runtime.health import Health
-from difyrpc_services.runtime.server import ProbePort
+from difyrpc_services.runtime.server import ProbePort, ServerSettings
 from difyrpc_services.runtime.service import Service
 from difyrpc_services.runtime.workforce import Workforce, reserve_port, tell_ready
 
@@ -62,8 +62,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 def log_to_stderr(env: Mapping[str, str]) -> None:
-    """Sends log lines to stderr; DIFYRPC_LOG_LEVEL chooses which, INFO by default."""
-    level = env.get("DIFYRPC_LOG_LEVEL", "INFO").upper()
+    """Sends log lines of the level that is set, and above, to stderr."""
+    level = ServerSettings.from_env(env).log_level
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 

@@ -178,7 +178,7 @@ def time_of(message: Timestamp, field: str) -> datetime:
         return message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise InvalidArgument(
-            "INVALID_TIME", "{field} is not a time between the years 1 and 9999", field=field
+            "INVALID_TIME", "a time is between the years 1 and 9999", field=field
         ) from None
 
 

@@ -69,6 +69,7 @@ class Upkeep:
     async def start(self) -> None:
         """Opens the store and begins to sweep."""
         await self._blobs.open()
+        await self._sweeper.adopt()
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:

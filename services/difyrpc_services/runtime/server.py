@@ -62,6 +62,8 @@ class ServerSettings:
     """Time for running calls to end after that, in seconds."""
     min_ping_interval_seconds: float = at_least(0.1, 1.0)
     """Clients that ping more often are cut off; the client's fast keepalive is 2 s."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least level of the lines on stderr; INFO has one line a call."""
     reflection: bool = True
     """Whether grpcurl and the like may read the contracts from the server."""
 

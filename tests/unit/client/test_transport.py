@@ -43,6 +43,7 @@ class Files(files_pb2_grpc.FileStorageServicer):
         self.metadata: list[dict[str, str]] = []
         self.peers: set[str] = set()
         self.left: list[float] = []
+        self.waiting = threading.Event()
         self.cancelled = threading.Event()
         self.release = threading.Event()
 
@@ -55,6 +56,7 @@ class Files(files_pb2_grpc.FileStorageServicer):
             self.refuse(context, code, **options)
         if request.name == "files/slow":
             context.add_callback(self.cancelled.set)
+            self.waiting.set()
             self.release.wait(20)
         return pb.GetFileResponse(file=pb.File(name=request.name))
 
@@ -161,8 +163,7 @@ async def test_a_task_that_is_cancelled_sees_its_own_cancellation(serve, files, 
     server = files()
     async with connect_async(serve((ADD, server)), clock=fake_time.clock) as dify:
         task = asyncio.create_task(dify.files.get("files/slow"))
-        while not server.metadata:
-            await asyncio.to_thread(lambda: None)
+        assert await asyncio.to_thread(server.waiting.wait, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -107,7 +107,7 @@ def _rows_of_one(element: Element) -> list[Row]:
     if rows:
         rows[0].first = True
         rows[0].number = element.number
-        rows[0].indent = rows[0].indent or element.indent / 6  # points to columns of a 12-point font
+        rows[0].indent = rows[0].indent or element.indent / 4  # points to columns, as the reader of plain text counts them
     return rows
 
 

@@ -118,7 +118,7 @@ def _name_fault(name: str) -> str:
 def plain(text: str, field: str, most: int) -> str:
     """Answers a short text without NUL, or refuses it."""
     if len(text) > most or "\0" in text:
-        raise InvalidArgument("INVALID_TEXT", "{field} has NUL or more than {most} characters", field=field, most=most)
+        raise InvalidArgument("INVALID_TEXT", "a text has NUL or more than {most} characters", field=field, most=most)
     return text
 
 

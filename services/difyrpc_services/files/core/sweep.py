@@ -30,9 +30,20 @@ class Sweeper:
         """Removes what expired and what is noted as garbage; answers how many things went."""
         return await self._sweep_uploads() + await self._sweep_files() + await self._sweep_garbage()
 
+    async def adopt(self) -> None:
+        """Notes that an empty store belongs to these records. Runs once, before anything is stored."""
+        identity = await self._blobs.identity()
+        async for _ in self._blobs.places():
+            return
+        async with self._records.transaction() as rows:
+            await rows.add_store(identity)
+
     async def sweep_orphans(self) -> int:
         """Removes bytes that no record mentions; answers how many, 0 too if these records are not of this store."""
-        if not await self._belongs():
+        identity = await self._blobs.identity()
+        async with self._records.transaction() as rows:
+            belongs = await rows.knows_store(identity)
+        if not belongs:
             log.warning("%s belongs to other records: bytes without a record stay", self._blobs.describe())
             return 0
         count = 0
@@ -43,16 +54,6 @@ class Sweeper:
                 await self._blobs.remove(place)
             count += len(unknown)
         return count
-
-    async def _belongs(self) -> bool:
-        identity = await self._blobs.identity()
-        async with self._records.transaction() as rows:
-            if await rows.knows_store(identity):
-                return True
-            async for _ in self._blobs.places():
-                return False
-            await rows.add_store(identity)
-            return True
 
     async def _sweep_uploads(self) -> int:
         count = 0

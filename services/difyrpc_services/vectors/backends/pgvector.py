@@ -197,7 +197,8 @@ class PgvectorBackend:
         )
         async with self._points(collection) as connection:
             cursor = await connection.execute(statement, (*chosen.parameters, *parameters))
-            return cursor.rowcount
+            changed: int = cursor.rowcount
+            return changed
 
     @asynccontextmanager
     async def _points(self, collection: Collection) -> AsyncIterator[Connection]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Generator, Iterable
-from typing import cast
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, cast
 
 import grpc
 
@@ -38,21 +38,35 @@ class GrpcTransport:
     ) -> Generator[Res, None, None]:
         """Sends the messages and yields what comes back; closing the generator cancels the call."""
         call = self._lease.connection().call(method)
+        sent = _Sent(requests)
         try:
             if not method.response_streaming:
-                yield call(iter(requests), timeout, metadata)
+                yield call(sent.messages(), timeout, metadata)
                 return
-            yield from _responses(call(_sent(method, requests), timeout, metadata))
+            messages = sent.messages() if method.request_streaming else next(sent.messages())
+            yield from _responses(call(messages, timeout, metadata))
         except grpc.RpcError as error:
-            raise typed(error, metadata) from error
+            raise sent.error or typed(error, metadata) from error
 
     def close(self) -> None:
         """Gives the channels back; a second time does nothing."""
         self._finalizer()
 
 
-def _sent(method: Method[Req, Res], requests: Iterable[Req]) -> object:
-    return iter(requests) if method.request_streaming else next(iter(requests))
+class _Sent:
+    """Messages on their way; keeps what making them raised, which grpc hides."""
+
+    def __init__(self, requests: Iterable[Any]) -> None:
+        self.error: Exception | None = None
+        self._requests = requests
+
+    def messages(self) -> Iterator[Any]:
+        """Yields the messages."""
+        try:
+            yield from self._requests
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _responses(call: grpc.Call) -> Generator[Res, None, None]:

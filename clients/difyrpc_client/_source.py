@@ -28,8 +28,6 @@ class Source:
         self._begin = file.tell()
         self.size = file.seek(0, os.SEEK_END) - self._begin
         """Bytes from where the file stood when it was handed over to its end."""
-        self.error: Exception | None = None
-        """What reading raised; grpc would hide it."""
         self._hash = hashlib.sha256()
         self._hashed = 0
         self._reader = 0
@@ -47,14 +45,10 @@ class Source:
 
     def piece(self, reader: int, offset: int) -> bytes:
         """Reads the piece at `offset` for a reader; nothing at the end, or if another reader has begun."""
-        try:
-            with self._lock:
-                if reader != self._reader or offset >= self.size:
-                    return b""
-                return self._read(offset, min(CHUNK_BYTES, self.size - offset))
-        except Exception as error:
-            self.error = error
-            raise
+        with self._lock:
+            if reader != self._reader or offset >= self.size:
+                return b""
+            return self._read(offset, min(CHUNK_BYTES, self.size - offset))
 
     def sha256(self) -> str:
         """Answers the hash of all bytes; reads what no reader has read."""

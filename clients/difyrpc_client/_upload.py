@@ -68,8 +68,6 @@ class _Upload:
 
     def wait_after(self, error: DifyrpcError) -> float:
         """Answers the seconds to wait before going on, or raises what ended the upload for good."""
-        if self.source.error is not None:
-            raise self.source.error
         error.metadata.setdefault("upload", self.name)
         return self.resumption.after(error, self.committed, also=error.reason == BUSY)
 
@@ -104,7 +102,7 @@ def _run(calls: Calls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.Fil
             answer = calls.unary(START, state.start_request(spec), state.resumption.left())
             state.name = answer.upload.name
         return _write_and_finish(calls.changed(retry=NO_RETRY), state, known=not resume)
-    except (DifyrpcError, OSError) as error:
+    except Exception as error:
         if state.hopeless(error):
             with suppress(DifyrpcError):
                 calls.unary(ABORT, pb.AbortUploadRequest(upload=state.name), 5)
@@ -174,7 +172,7 @@ async def _run_async(calls: AsyncCalls, state: _Upload, spec: pb.FileSpec, resum
             answer = await calls.unary(START, state.start_request(spec), state.resumption.left())
             state.name = answer.upload.name
         return await _write_and_finish_async(calls.changed(retry=NO_RETRY), state, known=not resume)
-    except (DifyrpcError, OSError) as error:
+    except Exception as error:
         if state.hopeless(error):
             with suppress(DifyrpcError):
                 await calls.unary(ABORT, pb.AbortUploadRequest(upload=state.name), 5)

@@ -116,8 +116,17 @@ async def test_a_stored_file_is_read_as_it_was(world: World, size: int) -> None:
 
 @pytest.mark.parametrize(
     ("offset", "limit", "expected"),
-    [(0, 0, "0123456789"), (3, 0, "3456789"), (3, 2, "34"), (-4, 0, "6789"), (-4, 2, "67"), (10, 0, ""), (-99, 3, "012"), (8, 99, "89")],
-)  # fmt: skip
+    [
+        (0, 0, "0123456789"),
+        (3, 0, "3456789"),
+        (3, 2, "34"),
+        (-4, 0, "6789"),
+        (-4, 2, "67"),
+        (10, 0, ""),
+        (-99, 3, "012"),
+        (8, 99, "89"),
+    ],
+)
 async def test_a_range_is_what_was_asked_for(world: World, offset: int, limit: int, expected: str) -> None:
     file = await world.put(b"0123456789")
     assert (await world.content(file, offset=offset, limit=limit)).decode() == expected

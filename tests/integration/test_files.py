@@ -24,6 +24,7 @@ from difyrpc_services.runtime.database import Database
 
 MB = 1 << 20
 Code = grpc.StatusCode
+UGLY = ("a\\b", "a//b", "b/", ".", "a\u202etxt.exe", " a", "\u200b")
 
 
 @pytest.fixture
@@ -213,8 +214,8 @@ async def test_a_broken_one_call_upload_leaves_nothing(files: rpc.FileStorageStu
 
 @pytest.mark.parametrize(
     "name",
-    ["", "x" * 256, "a\0b", "a\nb", "../a", "a/../b", "/etc/passwd", "a\\b", "a//b", "b/", ".", "a\u202etxt.exe", " a", "\u200b"],
-)  # fmt: skip
+    [*("", "x" * 256, "a\0b", "a\nb", "../a", "a/../b", "/etc/passwd"), *UGLY],
+)
 async def test_a_name_that_deceives_is_refused(files: rpc.FileStorageStub, name: str) -> None:
     with refused(Code.INVALID_ARGUMENT, "INVALID_DISPLAY_NAME", field="spec.display_name"):
         await start(files, display_name=name)
@@ -340,29 +341,30 @@ async def test_a_malformed_name_is_no_name(files: rpc.FileStorageStub, name: str
 
 
 async def test_another_tenant_finds_nothing(database: Database, tmp_path: Path) -> None:
-    async with running(database, tmp_path, names=["files"], env={}, tenants=("a", "b")) as server:
-        async with server.channel(tenant="a") as one, server.channel(tenant="b") as two:
-            mine, theirs = rpc.FileStorageStub(one), rpc.FileStorageStub(two)
-            file, name = await upload(mine), await start(mine)
-            token = (await mine.ListFiles(pb.ListFilesRequest(page_size=1))).next_page_token
-            assert not token
-            for call in (
-                theirs.GetFile(pb.GetFileRequest(name=file.name)),
-                theirs.DeleteFile(pb.DeleteFileRequest(name=file.name)),
-                theirs.CopyFile(pb.CopyFileRequest(name=file.name)),
-                download(theirs, file.name),
-            ):
-                with refused(Code.NOT_FOUND, "FILE_NOT_FOUND"):
-                    await call
-            for call in (
-                theirs.QueryUpload(pb.QueryUploadRequest(upload=name)),
-                theirs.FinishUpload(pb.FinishUploadRequest(upload=name)),
-                theirs.AbortUpload(pb.AbortUploadRequest(upload=name)),
-                write(theirs, name, 0, b"x"),
-            ):
-                with refused(Code.NOT_FOUND, "UPLOAD_NOT_FOUND"):
-                    await call
-            assert not (await theirs.ListFiles(pb.ListFilesRequest())).files
+    async with (
+        running(database, tmp_path, names=["files"], env={}, tenants=("a", "b")) as server,
+        server.channel(tenant="a") as one,
+        server.channel(tenant="b") as two,
+    ):
+        mine, theirs = rpc.FileStorageStub(one), rpc.FileStorageStub(two)
+        file, name = await upload(mine), await start(mine)
+        for call in (
+            theirs.GetFile(pb.GetFileRequest(name=file.name)),
+            theirs.DeleteFile(pb.DeleteFileRequest(name=file.name)),
+            theirs.CopyFile(pb.CopyFileRequest(name=file.name)),
+            download(theirs, file.name),
+        ):
+            with refused(Code.NOT_FOUND, "FILE_NOT_FOUND"):
+                await call
+        for call in (
+            theirs.QueryUpload(pb.QueryUploadRequest(upload=name)),
+            theirs.FinishUpload(pb.FinishUploadRequest(upload=name)),
+            theirs.AbortUpload(pb.AbortUploadRequest(upload=name)),
+            write(theirs, name, 0, b"x"),
+        ):
+            with refused(Code.NOT_FOUND, "UPLOAD_NOT_FOUND"):
+                await call
+        assert not (await theirs.ListFiles(pb.ListFilesRequest())).files
 
 
 async def test_a_file_is_there_after_a_restart(database: Database, tmp_path: Path) -> None:

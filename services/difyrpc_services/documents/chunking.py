@@ -103,10 +103,8 @@ def _chunk(piece: _Piece, identity: str, chunking: Chunking, parent: str = "") -
 
 def _families(pieces: Sequence[_Piece], chunking: Chunking) -> list[Chunk]:
     """Answers parents, each followed by its children."""
-    if chunking.whole_document:
-        parents = [_together(pieces)] if pieces else []
-    else:
-        parents = _packed(pieces, chunking.size, 0)
+    whole = [_together(pieces)] if pieces else []
+    parents = whole if chunking.whole_document else _packed(pieces, chunking.size, 0)
     found: list[Chunk] = []
     for number, parent in enumerate(parents, start=1):
         name = f"k{number}"
@@ -150,8 +148,8 @@ def _pages(element: Element) -> tuple[int, ...]:
     return tuple(sorted({box.page for box in element.boxes} or ({element.page} if element.page else set())))
 
 
-def _by_clauses(clauses: Iterable[Clause]) -> list[_Piece]:
-    known = {clause.id: clause for clause in (clauses := list(clauses))}
+def _by_clauses(clauses: Sequence[Clause]) -> list[_Piece]:
+    known = {clause.id: clause for clause in clauses}
     found = []
     for clause in clauses:
         path: list[str] = []

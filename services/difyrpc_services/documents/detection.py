@@ -70,7 +70,7 @@ def _by_content(content: memoryview, hinted: str) -> str:
     head = bytes(content[:SAMPLE])
     if b"%PDF-" in head[:HEAD]:
         return "pdf"
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _in_zip(content)
     if head.startswith(_OLE):
         return _in_ole(content)
@@ -133,10 +133,9 @@ def _in_ole(content: memoryview) -> str:
     if _PACKAGE in data:
         raise InvalidArgument(
             "ENCRYPTED",
-            "the Office document is encrypted and the password is {password}; save it without one",
+            "the Office document is encrypted and cannot be opened with a password here; save it without one",
             field="content",
             format="ooxml",
-            password="unsupported",
         )
     for stream, kind in (("WordDocument", "doc"), ("Workbook", "xls"), ("PowerPoint Document", "ppt")):
         if stream.encode("utf-16-le") in data:

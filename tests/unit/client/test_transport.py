@@ -113,9 +113,9 @@ def test_an_error_is_typed_and_carries_its_cause(serve, files) -> None:
 
 def test_giving_up_names_the_last_error_and_the_tries(serve, files, fake_time) -> None:
     server = files(*[(grpc.StatusCode.UNAVAILABLE, {"retry_after": 2.0})] * 3)
-    with connect(serve((ADD, server)), clock=fake_time.clock, retry=Retry(attempts=3)) as dify:
-        with pytest.raises(Unavailable) as caught:
-            dify.files.get("files/1")
+    dify = connect(serve((ADD, server)), clock=fake_time.clock, retry=Retry(attempts=3))
+    with dify, pytest.raises(Unavailable) as caught:
+        dify.files.get("files/1")
     assert (caught.value.retry_after, caught.value.attempts) == (2.0, 3)
 
 

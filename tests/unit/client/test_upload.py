@@ -234,13 +234,38 @@ def test_an_unknown_upload_is_not_found(upload, refuse) -> None:
         upload(b"x", server=server, resume="uploads/none")
 
 
-def test_a_source_that_cannot_be_read_raises_its_own_error_and_frees_the_upload(upload, refuse) -> None:
-    class Torn(io.BytesIO):
-        def read(self, size=-1):
-            if self.tell() >= MB:
-                raise OSError("the disk is gone")
-            return super().read(size)
+class Torn(io.BytesIO):
+    def read(self, size=-1):
+        if self.tell() >= MB:
+            raise OSError("the disk is gone")
+        return super().read(size)
 
+
+async def test_a_source_that_cannot_be_read_is_no_cancellation(serve, refuse) -> None:
+    server = Files(refuse)
+    async with connect_async(serve((ADD, server))) as dify:
+        with pytest.raises(OSError, match="the disk is gone"):
+            await dify.files.upload(Torn(CONTENT), name="x")
+    assert server.aborted == ["uploads/1"]
+
+
+async def test_a_refusal_while_bytes_are_on_their_way_is_never_lost(serve, refuse) -> None:
+    class Full(Files):
+        def WriteUpload(self, requests, context):
+            next(requests)
+            next(requests)
+            yield pb.WriteUploadResponse()
+            refuse(context, grpc.StatusCode.INVALID_ARGUMENT, reason="SIZE_EXCEEDED")
+
+    content = os.urandom(8 * MB)
+    async with connect_async(serve((ADD, Full(refuse)))) as dify:
+        for _ in range(20):
+            with pytest.raises(InvalidArgument) as caught:
+                await dify.files.upload(content, name="x")
+            assert caught.value.reason == "SIZE_EXCEEDED"
+
+
+def test_a_source_that_cannot_be_read_raises_its_own_error_and_frees_the_upload(upload, refuse) -> None:
     server = Files(refuse)
     with pytest.raises(OSError, match="the disk is gone"):
         upload(Torn(CONTENT), server=server)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from metrics_world import NOW, World, batch, by, lines, only
 
@@ -156,7 +156,7 @@ async def test_users_are_kept_as_hashes_that_differ_by_tenant(world):
     assert mine[0].startswith("u_")
     assert await world.calls(tests=[only("user", "ada@example.org")]) == 1
     assert await world.calls(tests=[only("user", mine[0])]) == 1
-    assert "ada" not in repr(vars(world.backend))
+    assert "example.org" not in repr(vars(world.backend))
 
 
 async def test_a_hash_of_the_client_is_kept_as_it_is(world):
@@ -185,7 +185,7 @@ OBSERVATIONS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
 @given(
     st.lists(st.lists(OBSERVATIONS, max_size=5), min_size=1, max_size=6),
     st.lists(st.tuples(st.integers(0, 7), st.booleans()), max_size=40),

@@ -10,7 +10,7 @@ from difyrpc_services.documents.clauses.numbering import folded
 from difyrpc_services.documents.clauses.rows import Row
 
 _LEADERS = re.compile(
-    r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,}|_{6,}|-{6,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$"
+    r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$"
 )
 _HEADING = re.compile(r"(?:table\s+of\s+contents|contents|index|目\s*[录錄次])\s*:?$", re.IGNORECASE)
 _PAGE_AT_END = re.compile(r"[\s.…·]+(?:[ivxl]+|\d{1,4}|[A-Z]-\d{1,3})$")
@@ -58,7 +58,8 @@ def _drop_below_heading(rows: Sequence[Row], heading: int, slots: dict[int, Slot
     if end is None or any(len(rows[index].text) > _LONGEST_ENTRY for index in range(heading, end)):
         _drop_led(rows, heading)
         return
-    for index in range(heading, end):
+    last_entry = max(index for index in inside if index < end and (index == first or _is_entry(rows[index], slots[index])))
+    for index in range(heading, last_entry + 1):
         rows[index].dropped = True
 
 
@@ -92,6 +93,7 @@ def _is_entry(row: Row, slot: Slot) -> bool:
     text = _PAGE_AT_END.sub("", row.written)
     return (
         len(text) <= _LONGEST_ENTRY
+        and bool(marker.steps)
         and (marker.rank < FREE or marker.dotted or marker.style == "一、")
         and text[-1:] not in ".。;；"
     )

@@ -10,22 +10,23 @@ from difyrpc_services.documents.clauses.numbering import Step, letter_number, ro
 _DOTTED = re.compile(
     r"(?P<number>\d{1,3}(?:\s?\.\s?\d{1,3}){1,5}|\d{1,4})(?P<letter>[A-Z](?=[\s.]))?(?P<sign>\s?[.、:](?!\d)|(?=\s|$))\s*"
 )
-_HALF_DATE = re.compile(r"\d{1,4}\s?[.年/-]\s?\d{1,2}\s?[.月/-]\s?\d{1,2}")
+_DATE = re.compile(r"(?:19|20)\d\d\s?[.年/-]\s?\d{1,2}\b|\d{1,2}\s?[./-]\s?\d{1,2}\s?[./-]\s?(?:19|20)\d\d\b")
 _ENCLOSED = re.compile(r"(?P<open>[(\[])\s?(?P<label>[a-z]{1,6}|[A-Z]{1,6}|\d{1,3})\s?(?P<close>[)\]])\s*")
 _HALF_ENCLOSED = re.compile(r"(?P<label>[a-z]{1,4}|[A-Z]{1,4}|\d{1,3})\)\s+")
 _LETTERED = re.compile(r"(?P<label>[a-z]|[A-Z]|[ivx]{2,5}|[IVX]{2,5})\.\s+")
 _CIRCLED = re.compile(r"(?P<label>[①-⑳㈠-㈩])\s*[、.]?\s*")
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _AMOUNT = re.compile(
-    rf"(?:million|billion|thousand|hundred|trillion|per\s?cent|percent|times|(?:{_MONTHS})\b|(?:calendar|business|working)?\s?"
-    r"(?:days?|weeks?|months?|years?|hours?|minutes?|shares?|units?|copies|pages?|miles?|feet|acres?)\b|[%‰$€£¥°/×x*+=<>]|"
+    rf"(?:million|billion|thousand|hundred|trillion|per\s?cent|percent|times|(?:{_MONTHS})\b|(?:(?:calendar|business|working|Business)\s)?"
+    r"(?:[dD]ays?|weeks?|months?|years?|hours?|minutes?|shares?|units?|copies|pages?|miles?|feet|acres?)\b|[%‰$€£¥°/×x*+=<>]|"
     r"(?:万|亿|元|倍|米|吨|公里|千克|公斤|厘米|毫米|年|月|日|天|个|号|时|分|秒|周|人|名|份|台|套|件|次|层|幢|栋|室|楼|kg|km|mm|cm)|"
-    r"[ap]\.?m\b|o'clock|st\b|nd\b|rd\b|th\b)", re.IGNORECASE
+    r"[ap]\.?m\b|o'clock|st\b|nd\b|rd\b|th\b)"
 )  # fmt: skip
 _STREET = re.compile(
     r"(?:[A-Z][\w.'-]*\s){1,4}(?:Street|St\.|Avenue|Ave\.?|Road|Rd\.?|Boulevard|Blvd\.?|Drive|Lane|Plaza|Way|Floor)\b"
 )
 _COLUMNS = re.compile(r"\S(?:\s{3,}|\t+)\S.*?(?:\s{3,}|\t+)\S")
+_AMOUNT_COLUMN = re.compile(r"\S(?:\s{3,}|\t+)[$€£¥]?\d[\d.,%]*$")
 _REFERENCE_WORDS = re.compile(
     r"(?:of|and|or|to|through|thru|above|below|hereof|herein|hereto|hereunder|shall|will|is|are|was|were|may|must|"
     r"applies|apply|provides|requires|sets|contains|refers|does|do|has|have|which|that|as|by|in|for|if|with|from|"
@@ -51,7 +52,7 @@ def free_markers(text: str, *, automatic: bool = False) -> list[Marker]:
 def dotted_markers(text: str, *, automatic: bool = False) -> list[Marker]:
     """Answers the reading of `1.`, `2.1`, `3.2.1` and of a bare `4` before a heading."""
     match = _DOTTED.match(text)
-    if not match or _HALF_DATE.match(text):
+    if not match or _DATE.match(text):
         return []
     figures = [int(part) for part in re.split(r"\s?\.\s?", match["number"])]
     if figures[0] > 300 or (len(figures) > 1 and figures[0] == 0):
@@ -89,6 +90,8 @@ def _dotted_weight(rest: str, depth: int, *, sign: str, automatic: bool) -> floa
     if _AMOUNT.match(rest) and not (sign and depth == 1):
         return CONTRADICTED
     if rest[0] in ",;)），。；、%-~" or (rest[0].isdigit() and depth == 1):
+        return CONTRADICTED
+    if _AMOUNT_COLUMN.search(rest):
         return CONTRADICTED
     if _COLUMNS.search(rest) or _STREET.match(rest):
         weight -= 3.0

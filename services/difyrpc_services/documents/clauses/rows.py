@@ -152,7 +152,7 @@ def _drop_repeated(rows: list[Row]) -> None:
             continue
         if _PAGE_NUMBER.match(row.text[:60]) and not row.number:
             row.dropped = True
-        elif len(row.text) <= 90 and not _HEADING_START.match(row.text):
+        elif _MAY_RUN.match(row.text) and len(row.text) <= 90 and not _HEADING_START.match(row.text):
             places.setdefault(_shape(row.text), []).append(index)
     for shape, found in places.items():
         if len(found) >= 3 and _far_apart(found):
@@ -160,6 +160,7 @@ def _drop_repeated(rows: list[Row]) -> None:
                 rows[index].dropped = True
 
 
+_MAY_RUN = re.compile(r"(?![a-z]).{6,}(?<![.;:,。；：，、])$")
 _HEADING_START = re.compile(
     r"^(?:第.{1,9}[编編章节節条條]|article|section|part|chapter|exhibit|schedule|annex|appendix|[(（]?\w{1,4}[)）.、]|\d)",
     re.IGNORECASE,
@@ -173,7 +174,7 @@ def _shape(text: str) -> str:
 
 def _far_apart(places: list[int]) -> bool:
     gaps = [after - before for before, after in zip(places, places[1:], strict=False)]
-    return min(gaps) >= 12
+    return min(gaps) >= 12 and sorted(gaps)[len(gaps) // 2] >= 20
 
 
 def _judge_beginnings(rows: list[Row]) -> None:
@@ -252,7 +253,7 @@ def _first_word(row: Row) -> float:
     """Answers the width that the row's first word and a space before it need."""
     text = row.text[:60]
     if text and unicodedata.east_asian_width(text[0]) in "WF":
-        columns = 3.0  # a sign and the punctuation that may not begin a line
+        columns = 5.0  # a sign, and punctuation that may not begin a line and so hangs out of another
     else:
         columns = float(len(text.split(" ", 1)[0][:30]) + 1)
     if row.box is None:

@@ -16,6 +16,7 @@ from difyrpc_services.documents.clauses.rows import MAX_ROW_CHARACTERS, Row
 Reader = Callable[..., list[Marker]]
 READERS: dict[str, Reader] = {"zh": chinese_markers, "en": english_markers}
 _FIRST_OF_LIST = re.compile(r"\((?:a|i|A|1|I|一)\)\s*\S|[①㈠]\s*\S|(?<![\d.])1[、.](?!\d)\s*\S")
+_CJK = re.compile(r"[\u4e00-\u9fff]")
 _HEADING_BEFORE = re.compile(r"[^.。;；]{0,110}?[.:—–:]\s+$")
 
 
@@ -27,7 +28,8 @@ def slots_of(rows: Sequence[Row], language: str) -> list[Slot]:
     for index, row in enumerate(rows):
         if row.dropped:
             continue
-        found = [] if row.silent or row.quoted else _slots_of_row(index, row, read)
+        goes_on = index + 1 < len(rows) and rows[index + 1].begins < 0
+        found = [] if row.silent or row.quoted else _slots_of_row(index, row, read, goes_on=goes_on)
         if bare and found and found[0].markers[0].style == "definition":
             found = []  # the text of the number that stands alone above it
         slots.extend(found)
@@ -35,13 +37,15 @@ def slots_of(rows: Sequence[Row], language: str) -> list[Slot]:
     return slots
 
 
-def _slots_of_row(index: int, row: Row, read: Reader) -> list[Slot]:
+def _slots_of_row(index: int, row: Row, read: Reader, *, goes_on: bool) -> list[Slot]:
     original = row.written[:MAX_ROW_CHARACTERS]
     text = folded(original)
     markers = read(text, automatic=bool(row.number))
     markers = [marker for marker in markers if marker.weight > CONTRADICTED or row.number]
     if not markers:
         return []
+    if goes_on and _CJK.search(text):
+        markers = [replace(marker, heading=False) for marker in markers]
     if row.bold:
         markers = [replace(marker, weight=marker.weight + 0.5) for marker in markers]
     slots = [_slot(index, row, 0, original, markers, row.begins)]

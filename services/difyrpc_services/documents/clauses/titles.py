@@ -46,7 +46,7 @@ def title_of(marker: Marker, rows: Sequence[Row], language: str, *, next_is_free
 
 def _is_whole(rows: Sequence[Row]) -> bool:
     """Whether the paragraph ends with the first row."""
-    return len(rows) < 2 or rows[1].begins > 0
+    return len(rows) < 2 or rows[1].begins >= 0
 
 
 def _next_row(rows: Sequence[Row], language: str) -> str:

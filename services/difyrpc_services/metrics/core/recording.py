@@ -96,7 +96,7 @@ class Recorder:
         """Answers the id of each series after folding, and what was folded."""
         kept = await self._admissions.admit(tenant, counts.keys(), now)
         folds = {series: fold(series, kept) for series in counts}
-        ids, reduced = await self._identities.identify(tenant, {final for final, _ in folds.values()}, now)
+        ids, reduced = await self._identities.identify(tenant, dict.fromkeys(final for final, _ in folds.values()), now)
         folded: Counter[str] = Counter()
         for series, (final, lost) in folds.items():
             folded.update(dict.fromkeys(lost, counts[series]))

@@ -102,7 +102,8 @@ class Tail:
                 position = caught.position
                 self._spread(caught.found, caught.lost)
             try:
-                await asyncio.wait_for(self._woken.wait(), self._interval)
+                async with asyncio.timeout(self._interval):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
             self._woken.clear()

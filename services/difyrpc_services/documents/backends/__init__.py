@@ -1,0 +1,1 @@
+"""Where documents are parsed, and where stored ones are read."""

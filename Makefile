@@ -16,10 +16,10 @@ test: $(VENV)/.installed-dev
 check: lint types test
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/buf lint
-	$(BIN)/buf format --diff --exit-code
-	$(BIN)/buf breaking --against protos/baseline.binpb
 	$(BIN)/python tools/generate.py --check
+	$(BIN)/buf lint
+	$(BIN)/buf format protos --diff --exit-code
+	$(BIN)/buf breaking protos --against protos/baseline.binpb
 	$(BIN)/python tools/settings_page.py --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -31,14 +31,14 @@ e2e: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/e2e
 
 protos: $(VENV)/.installed-dev
-	$(BIN)/buf format --write
+	$(BIN)/buf format protos --write
 	$(BIN)/python tools/generate.py
 
 settings: $(VENV)/.installed-dev
 	$(BIN)/python tools/settings_page.py
 
 baseline: $(VENV)/.installed-dev
-	$(BIN)/buf build --output protos/baseline.binpb
+	$(BIN)/buf build protos --output protos/baseline.binpb
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

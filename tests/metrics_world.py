@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -52,7 +53,7 @@ def batch(
     defaults: Labels = Labels(),  # noqa: B008  # a tuple
     label_sets: Sequence[Labels] = (),
 ) -> Batch:
-    fingerprint = repr((defaults, label_sets, seen)).encode()
+    fingerprint = hashlib.sha256(repr((defaults, label_sets, seen)).encode()).digest()
     return Batch(
         writer_id=writer,
         sequence=sequence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from dataclasses import replace
@@ -44,7 +45,7 @@ def bearer(token: str) -> str:
 
 def new_request_id(options: CallOptions) -> str:
     """Answers the id of one call in our errors and the server's log."""
-    return options.request_id or uuid.uuid4().hex
+    return options.request_id or f"{random.getrandbits(128):032x}"  # no secret; a tenth of uuid4's time
 
 
 class Plan:

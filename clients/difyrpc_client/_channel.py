@@ -195,6 +195,8 @@ def _cause(error: DifyrpcError) -> grpc.RpcError:
 
 def merged(ours: Iterable[tuple[str, str]], given: Metadata) -> list[tuple[str, str | bytes]]:
     """Answers the caller's metadata, and ours under the keys that it does not have."""
-    theirs = list(given or ())
+    if not given:
+        return list(ours)
+    theirs = list(given)
     taken = {key for key, _ in theirs}
     return [*theirs, *(pair for pair in ours if pair[0] not in taken)]

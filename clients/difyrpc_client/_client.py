@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from difyrpc_client._calls import AsyncCalls, Calls
 from difyrpc_client._documents import AsyncDocuments, Documents
-from difyrpc_client._files import AsyncFiles, Files
+from difyrpc_client._files import Files
+from difyrpc_client._files_async import AsyncFiles
 from difyrpc_client._metrics import AsyncMetrics, Metrics
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry
 from difyrpc_client._settings import AsyncToken, Endpoint, Settings, Token, labels, read_settings
@@ -23,7 +24,8 @@ from difyrpc_client._transport import (
     open_async_transport,
     open_transport,
 )
-from difyrpc_client._vectors import AsyncVectors, Vectors
+from difyrpc_client._vectors import Vectors
+from difyrpc_client._vectors_async import AsyncVectors
 
 
 class Dify:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc_client import _download
-from difyrpc_client._calls import AsyncCalls, Calls
+from difyrpc_client._calls import Calls
 from difyrpc_client._download import Progress
 from difyrpc_client._file import (
     UNCHANGED,
@@ -28,7 +28,7 @@ from difyrpc_client._file import (
 )
 from difyrpc_client._methods import rpc
 from difyrpc_client._source import Uploadable
-from difyrpc_client._upload import upload, upload_async
+from difyrpc_client._upload import upload
 from difyrpc_client._values import Metadata
 
 GET = rpc("FileStorage.GetFile", pb.GetFileRequest, pb.GetFileResponse)
@@ -223,191 +223,3 @@ class Files:
     def quota(self, *, timeout: float | None = None) -> Quota:
         """Answers what the tenant stores and may store."""
         return read_quota(self._calls.unary(QUOTA, pb.GetQuotaRequest(), timeout))
-
-
-class AsyncFiles:
-    """The files of the tenant, in the event loop; the same as Files."""
-
-    def __init__(self, calls: AsyncCalls) -> None:
-        self._calls = calls
-
-    async def upload(
-        self,
-        source: Uploadable | AsyncIterable[bytes],
-        *,
-        name: str | None = None,
-        media_type: str = "",
-        metadata: Metadata | None = None,
-        tags: Iterable[str] = (),
-        expire_time: datetime | None = None,
-        replace: File | str = "",
-        if_absent: bool = False,
-        if_generation_match: int | None = None,
-        resume: str = "",
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> File:
-        """Stores a path, bytes, a binary file or an iterable, over as many connections as it takes.
-
-        `name` is the display name, by default that of the file. `replace` puts the bytes in the place of a file's;
-        `if_absent` and `if_generation_match` are conditions. `progress(durable, total)` is told in bytes. An error
-        after the beginning names the upload in its metadata: `resume=error.metadata["upload"]` goes on with it.
-        """
-        spec = write_spec(
-            display_name=name_of_source(source, name),
-            media_type=media_type,
-            metadata=metadata,
-            tags=tags,
-            expire_time=expire_time,
-            replace=replace,
-            if_absent=if_absent,
-            if_generation_match=if_generation_match,
-        )
-        return read_file(
-            await upload_async(self._calls, source, spec, resume=resume, progress=progress, timeout=timeout)
-        )
-
-    async def download(
-        self,
-        file: File | str,
-        path: str | os.PathLike[str],
-        *,
-        if_generation_match: int | None = None,
-        progress: Progress | None = None,
-        timeout: float | None = None,
-    ) -> File:
-        """Writes a file's content to `path`: whole and with the right hash, or not at all."""
-        state = _download.begin(self._calls, file_name(file), if_generation_match=if_generation_match, timeout=timeout)
-        return read_file(await _download.to_path_async(self._calls, state, Path(path), progress))
-
-    async def read(
-        self,
-        file: File | str,
-        *,
-        offset: int = 0,
-        limit: int = 0,
-        if_generation_match: int | None = None,
-        timeout: float | None = None,
-    ) -> bytes:
-        """Answers `limit` bytes (0: all) from `offset` on; a negative offset counts from the end."""
-        generation = if_generation_match
-        pieces = self.iter_bytes(file, offset=offset, limit=limit, if_generation_match=generation, timeout=timeout)
-        return b"".join([piece async for piece in pieces])
-
-    def iter_bytes(
-        self,
-        file: File | str,
-        *,
-        offset: int = 0,
-        limit: int = 0,
-        if_generation_match: int | None = None,
-        timeout: float | None = None,
-    ) -> AsyncIterator[bytes]:
-        """Yields what `read` answers, as it comes; all of one generation."""
-        state = _download.begin(
-            self._calls,
-            file_name(file),
-            offset=offset,
-            limit=limit,
-            if_generation_match=if_generation_match,
-            timeout=timeout,
-        )
-        return _download.pieces_async(self._calls, state)
-
-    async def get(self, file: File | str, *, timeout: float | None = None) -> File:
-        """Answers what is known about a file; NotFound."""
-        return read_file((await self._calls.unary(GET, pb.GetFileRequest(name=file_name(file)), timeout)).file)
-
-    async def list(
-        self,
-        *,
-        prefix: str = "",
-        tags: Iterable[str] = (),
-        order: FileOrder = "name",
-        descending: bool = False,
-        page_size: int = 0,
-        timeout: float | None = None,
-    ) -> AsyncIterator[File]:
-        """Yields files whose display name begins with `prefix` and that have all `tags`, page after page.
-
-        `page_size` is 1 to 1,000, 0 for the server's; `timeout` is for each page.
-        """
-        request = list_request(prefix=prefix, tags=tags, order=order, descending=descending, page_size=page_size)
-        while True:
-            page = await self._calls.unary(LIST, request, timeout)
-            for file in page.files:
-                yield read_file(file)
-            request.page_token = page.next_page_token
-            if not page.next_page_token:
-                return
-
-    async def update(
-        self,
-        file: File | str,
-        *,
-        display_name: str | Unchanged = UNCHANGED,
-        media_type: str | Unchanged = UNCHANGED,
-        metadata: Metadata | Unchanged | None = UNCHANGED,
-        tags: Iterable[str] | Unchanged = UNCHANGED,
-        expire_time: datetime | Unchanged | None = UNCHANGED,
-        etag: str = "",
-        if_absent: bool = False,
-        timeout: float | None = None,
-    ) -> File:
-        """Changes what is given, and answers the file; Aborted if `etag` is given and not the current one.
-
-        `metadata` and `tags` are replaced as a whole; `expire_time=None` keeps the file for ever.
-        """
-        request = update_request(
-            file,
-            display_name=display_name,
-            media_type=media_type,
-            metadata=metadata,
-            tags=tags,
-            expire_time=expire_time,
-            etag=etag,
-            if_absent=if_absent,
-        )
-        return read_file((await self._calls.unary(UPDATE, request, timeout)).file)
-
-    async def copy(
-        self,
-        file: File | str,
-        *,
-        name: str = "",
-        media_type: str = "",
-        metadata: Metadata | None = None,
-        tags: Iterable[str] = (),
-        expire_time: datetime | None = None,
-        if_absent: bool = False,
-        if_generation_match: int | None = None,
-        timeout: float | None = None,
-    ) -> File:
-        """Makes a new file of the same content; what is not given is as in the source."""
-        spec = write_spec(
-            display_name=name,
-            media_type=media_type,
-            metadata=metadata,
-            tags=tags,
-            expire_time=expire_time,
-            if_absent=if_absent,
-        )
-        request = pb.CopyFileRequest(name=file_name(file), spec=spec, if_generation_match=if_generation_match)
-        return read_file((await self._calls.unary(COPY, request, timeout)).file)
-
-    async def delete(
-        self,
-        file: File | str,
-        *,
-        etag: str = "",
-        allow_missing: bool = False,
-        if_generation_match: int | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        """Deletes a file; NotFound unless `allow_missing`."""
-        request = delete_request(file, etag=etag, allow_missing=allow_missing, if_generation_match=if_generation_match)
-        await self._calls.unary(DELETE, request, timeout)
-
-    async def quota(self, *, timeout: float | None = None) -> Quota:
-        """Answers what the tenant stores and may store."""
-        return read_quota(await self._calls.unary(QUOTA, pb.GetQuotaRequest(), timeout))

@@ -68,6 +68,8 @@ class Source:
     def _read(self, offset: int, length: int) -> bytes:
         self._file.seek(self._begin + offset)
         data = self._file.read(length)
+        if not data:
+            raise OSError(f"the file became shorter than {self.size} bytes while it was uploaded")
         if offset <= self._hashed < offset + len(data):
             self._hash.update(data[self._hashed - offset :])
             self._hashed = offset + len(data)

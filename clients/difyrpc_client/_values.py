@@ -16,6 +16,8 @@ Scalar = str | int | float | bool | datetime | None
 MetadataValue = Scalar | list[Scalar]
 Metadata = Mapping[str, MetadataValue]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def write_value(value: object, name: str = "value") -> value_pb2.Value:
     """Makes the contract's value; InvalidArgument names what has no kind there."""
@@ -66,7 +68,7 @@ def write_time(moment: datetime) -> timestamp_pb2.Timestamp:
 
 def read_time(stamp: timestamp_pb2.Timestamp) -> datetime:
     """Answers the time in UTC."""
-    return stamp.ToDatetime(tzinfo=UTC)
+    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
 
 
 def read_optional_time(message: Any, field: str) -> datetime | None:

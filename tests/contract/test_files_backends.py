@@ -233,6 +233,29 @@ async def test_the_later_of_two_writers_wins(world: World) -> None:
     assert await world.content(file) == content
 
 
+async def test_a_call_at_another_server_takes_over(world: World) -> None:
+    content = content_of(2 * MB)
+    upload = await world.begin()
+    more = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield content[:MB]
+        await more.wait()
+        yield b"written, and never acknowledged"
+
+    first = world.uploads.write("t", upload.id, 0, slow())
+    assert [await anext(first), await anext(first)] == [0, MB]
+    world.restart()
+    with refused("UPLOAD_BUSY"):
+        await world.write(upload, MB, content[MB:])
+    more.set()
+    with refused("WRITER_REPLACED"):
+        _ = [count async for count in first]
+    assert (await world.write(upload, MB, content[MB:]))[-1] == 2 * MB
+    file = await world.uploads.finish("t", upload.id, 2 * MB, hashlib.sha256(content).hexdigest())
+    assert await world.content(file) == content
+
+
 async def test_finishing_ends_a_call_that_still_writes(world: World) -> None:
     upload = await world.begin()
     more = asyncio.Event()

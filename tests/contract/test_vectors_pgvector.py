@@ -181,3 +181,27 @@ async def test_quiet_after_an_upsert_makes_the_index_in_the_background(database:
     assert (await vectors.collections.get("a", "cases")).is_indexed
     assert (await vectors.ask(vector=vector(1, 1), k=5)).plan is Plan.INDEX
     await vectors.close()
+
+
+async def test_an_index_that_was_left_half_made_is_made_anew(database: Database) -> None:
+    vectors, _ = await filled(database, 60, index_rows=50)
+    collection = await vectors.collections.get("a", "cases")
+    assert await vectors.engine.indexes.build(collection.key, collection.metric)
+    half_made = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)"
+    async with database.connection() as connection:
+        await connection.execute("UPDATE vectors_collections SET is_indexed = false")
+        cursor = await connection.execute(half_made, (f"vectors_points_{collection.key}_nearest",))
+        assert cursor.rowcount == 1
+    assert await vectors.engine.indexes.build(collection.key, collection.metric)
+    assert (await vectors.ask(vector=vector(*[1.0] * 32), k=5)).plan is Plan.INDEX
+    await vectors.close()
+
+
+async def test_a_start_takes_up_the_indexes_that_are_missing(database: Database) -> None:
+    first, _ = await filled(database, 60, index_rows=50)
+    await first.close()
+    second = over_pgvector(database, index_rows=50, index_quiet_seconds=0.0)
+    await second.engine.start()
+    await second.engine.indexes.settled()
+    assert (await second.collections.get("a", "cases")).is_indexed
+    await second.close()

@@ -62,7 +62,7 @@ class GeneratedContract:
         width = random.choice((66, 72, 78)) if self.language == "en" else random.choice((60, 72, 76))
         blank = random.random() < 0.5 if blank is None else blank
         indented = random.random() < 0.5 if indented is None else indented
-        lines: list[str] = []
+        lines: list[str] = [self.header, ""] if self.header else []
         printed = page = 0
         for paragraph in self.paragraphs:
             wrapped = self._wrapped(paragraph, width, indented=indented)

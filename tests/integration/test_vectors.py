@@ -154,10 +154,10 @@ async def test_points_come_back_as_they_were_sent(stub: Stub) -> None:
         -4.0,
         whole=Value(int64_value=2**63 - 1),
         number=Value(double_value=5.0),
-        nothing=Value(null_value=0),  # type: ignore[arg-type]
+        nothing=Value(null_value=0),
         yes=Value(bool_value=False),
-        list={"list_value": {"values": [Value(int64_value=1), Value(string_value="")]}},  # type: ignore[arg-type]
-        none={"list_value": {}},  # type: ignore[arg-type]
+        list={"list_value": {"values": [Value(int64_value=1), Value(string_value="")]}},
+        none={"list_value": {}},
     )
     sent.metadata["time"].time_value.FromJsonString("2024-05-17T12:00:00.123456Z")
     await stub.UpsertPoints(pb.UpsertPointsRequest(collection="cases", points=[sent]))
@@ -308,8 +308,8 @@ async def test_what_is_not_done_is_refused_by_engine_and_feature(stub: Stub, req
     [
         (SearchRequest(), "QUERY_MISSING", "query"),
         (SearchRequest(query="x", k=0), "K_OUT_OF_RANGE", "k"),
-        (SearchRequest(query="x", mode=99), "ENUM_VALUE_INVALID", "mode"),  # type: ignore[arg-type]
-        (SearchRequest(query="x", accuracy=9), "ENUM_VALUE_INVALID", "accuracy"),  # type: ignore[arg-type]
+        (SearchRequest(query="x", mode=99), "ENUM_VALUE_INVALID", "mode"),
+        (SearchRequest(query="x", accuracy=9), "ENUM_VALUE_INVALID", "accuracy"),
         (SearchRequest(query="x", filter={}), "FILTER_EMPTY", "filter"),
         (
             SearchRequest(query="x", filter={"all_of": {"filters": [{"condition": {"field": "a", "operator": 1}}]}}),

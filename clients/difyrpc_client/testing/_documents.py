@@ -52,7 +52,7 @@ class DocumentsInMemory:
 
     def ListFormats(self, request: pb.ListFormatsRequest) -> pb.ListFormatsResponse:  # noqa: N802
         """Lists what is read here."""
-        return pb.ListFormatsResponse(formats=[pb.Format(name="txt", media_types=["text/plain"], extensions=["txt"])])
+        return pb.ListFormatsResponse(formats=[pb.Format(name="text", media_types=["text/plain"], extensions=["txt"])])
 
     def _content(self, request: pb.ParseRequest) -> bytes:
         if request.WhichOneof("source") == "file":
@@ -67,7 +67,7 @@ class DocumentsInMemory:
 def _read(content: bytes, outputs: set[Any]) -> pb.ParseResponse:
     text = content.decode("utf-8", "replace")
     info = element_pb2.DocumentInfo(
-        format="txt", media_type="text/plain", content_bytes=len(content), sha256=hashlib.sha256(content).digest()
+        format="text", media_type="text/plain", content_bytes=len(content), sha256=hashlib.sha256(content).digest()
     )
     answer = pb.ParseResponse(info=info)
     if options_pb2.OUTPUT_TEXT in outputs:

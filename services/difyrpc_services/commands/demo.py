@@ -82,7 +82,6 @@ def run(console: Console, samples: Path) -> None:
     with ExitStack() as stack:
         with console.status("Starting PostgreSQL, a disk folder, parser workers and the embedding model …"):
             server = stack.enter_context(demo_server())
-            idle_bytes = server.memory_bytes()
         console.print(f"[bold]1  Services[/], ready in {time.perf_counter() - started:.1f} s on {server.target}")
         for line in server.services:
             console.print(f"   {line}", markup=False)
@@ -92,7 +91,8 @@ def run(console: Console, samples: Path) -> None:
         story.index(samples / "precedents.jsonl")
         story.search(documents)
         story.count(server)
-        console.print(f"\nIdle memory of all services together: {idle_bytes / MEGABYTE:.0f} MB")
+        idle = server.memory_bytes() / MEGABYTE
+        console.print(f"\nIdle again, all services together hold {idle:.0f} MB of memory, the model loaded.")
         console.print(NEXT_STEPS, markup=False)
     console.print(f"Done in {time.perf_counter() - started:.1f} s; everything was stopped and removed.")
 
@@ -157,7 +157,7 @@ class Story:
         for name, is_kind in (("Chinese", is_chinese), ("English", lambda text: not is_chinese(text))):
             ours = [match for match in matches if is_kind(match.clause.text)]
             same = sum(is_kind(match.hits[0].text) for match in ours)
-            self._console.print(f"   {same} of {len(ours)} {name} clauses found a {name} precedent first.")
+            self._console.print(f"   {same} of {len(ours)} {name} clauses found a precedent in {name} first.")
 
     def count(self, server: DemoServer) -> None:
         """Records every call of the demo, then asks what was recorded: over gRPC and at /metrics."""

@@ -258,7 +258,7 @@ def _check_render(task: RenderTask) -> None:
 
 def bad_option(field: str, rule: str) -> InvalidArgument:
     """Answers the error for an option outside of its range."""
-    return InvalidArgument("BAD_OPTION", "{field}: {rule}", field=field, rule=rule)
+    return InvalidArgument("BAD_OPTION", "{option}: {rule}", field=field, option=field, rule=rule)
 
 
 class _Counts:

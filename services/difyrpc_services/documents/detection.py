@@ -12,7 +12,7 @@ from typing import Final
 import puremagic
 
 from difyrpc_services.documents.formats import FORMATS
-from difyrpc_services.documents.formats.charset import decoded
+from difyrpc_services.documents.formats.charset import decoded, utf16_without_mark
 from difyrpc_services.documents.formats.reading import Notice, corrupt
 from difyrpc_services.runtime.errors import FailedPrecondition, InvalidArgument
 
@@ -24,6 +24,7 @@ _HTML: Final = re.compile(
     r"\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
 _HTML_TAGS: Final = re.compile(r"</?(?:p|div|h[1-6]|table|ul|ol|br|span|a)\b[^>]*>", re.IGNORECASE)
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16 and UTF-32
 _PICTURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -98,13 +99,11 @@ def _in_text(text: str, hinted: str) -> str:
 
 def _as_text(head: bytes) -> str | None:
     """Answers the sample as text; None if it is none."""
-    text, _ = decoded(head)
-    if not text:
+    if head.count(0) * 500 > len(head) and not head.startswith(_MARKS) and utf16_without_mark(head) is None:
         return None
+    text, _ = decoded(head)
     odd = sum(character < " " and character not in "\t\n\f\x1b\x0b" for character in text) + text.count("\ufffd")
-    if b"\x00" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        odd += head.count(0) if head.count(0) < len(head) * 0.2 else 0
-    return text if odd * 50 <= len(text) else None
+    return text if text and odd * 50 <= len(text) else None
 
 
 def _in_zip(content: memoryview) -> str:

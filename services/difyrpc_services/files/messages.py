@@ -177,9 +177,7 @@ def time_of(message: Timestamp, field: str) -> datetime:
     try:
         return message.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise InvalidArgument(
-            "INVALID_TIME", "a time is between the years 1 and 9999", field=field
-        ) from None
+        raise InvalidArgument("INVALID_TIME", "a time is between the years 1 and 9999", field=field) from None
 
 
 def metadata_of(messages: Mapping[str, value_pb2.Value], field: str) -> dict[str, Value]:

@@ -22,12 +22,14 @@ from difyrpc_services.files.servicer import FileStorage
 from difyrpc_services.files.settings import FilesSettings
 from difyrpc_services.runtime.errors import ServiceError
 from difyrpc_services.runtime.service import Check, House, Service
+from difyrpc_services.runtime.settings import SettingsError
 
 if TYPE_CHECKING:
     import grpc
 
 log = logging.getLogger(__name__)
 
+ADVICE = "make the folder writable for this user, or set DIFYRPC_FILES_ROOT"
 ORPHANS_EVERY_SECONDS = 86_400.0  # bytes without a record come only from a machine that broke down
 
 
@@ -68,8 +70,11 @@ class Upkeep:
 
     async def start(self) -> None:
         """Opens the store and begins to sweep."""
-        await self._blobs.open()
-        await self._sweeper.adopt()
+        try:
+            await self._blobs.open()
+            await self._sweeper.adopt()
+        except OSError as error:
+            raise SettingsError(f"{self._blobs.describe()} cannot be used: {error}; {ADVICE}") from error
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def stop(self) -> None:
@@ -84,9 +89,8 @@ class Upkeep:
         try:
             return [Check(name="files: store", level="ok", found=await self._blobs.probe())]
         except (OSError, ServiceError) as error:
-            advice = "make the folder writable for this user, or set DIFYRPC_FILES_ROOT"
             found = f"{self._blobs.describe()}: {error}"
-            return [Check(name="files: store", level="error", found=found, advice=advice)]
+            return [Check(name="files: store", level="error", found=found, advice=ADVICE)]
 
     async def _sweep(self) -> None:
         since_orphans = ORPHANS_EVERY_SECONDS

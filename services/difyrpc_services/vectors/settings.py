@@ -42,7 +42,7 @@ class VectorsSettings:
     index_quiet_seconds: float = at_least(0, 2.0)
     """How long a collection must have had no upsert before its index is made; a busy one waits 30 times as long."""
     exact_rows: int = at_least(0, 4000)
-    """A filter that keeps less than a twentieth, and at most about this many points, is searched exactly, index or not."""
+    """A filter that keeps under a twentieth, and at most about this many points, is searched exactly, index or not."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> VectorsSettings:

@@ -10,15 +10,15 @@ import pytest
 
 import difyrpc_client
 import difyrpc_client.testing
-from difyrpc_client import _calls, _client, _documents, _files, _metrics, _vectors
+from difyrpc_client import _calls, _client, _documents, _files, _files_async, _metrics, _vectors, _vectors_async
 
 TWINS = [
     (_client.Dify, _client.AsyncDify),
     (_documents.Documents, _documents.AsyncDocuments),
-    (_files.Files, _files.AsyncFiles),
+    (_files.Files, _files_async.AsyncFiles),
     (_metrics.Metrics, _metrics.AsyncMetrics),
     (_metrics.Writer, _metrics.AsyncWriter),
-    (_vectors.Vectors, _vectors.AsyncVectors),
+    (_vectors.Vectors, _vectors_async.AsyncVectors),
     (_calls.Calls, _calls.AsyncCalls),
 ]
 WIDER = {"upload": {"source"}, "upsert": {"points"}, "with_options": {"token"}, "stream": {"requests"}}

@@ -85,7 +85,7 @@ def test_parsing_answers_what_it_was_told(fake) -> None:
     fake.tell_parse(TOLD, source="contract.pdf")
     assert fake.documents.parse(b"%PDF", name="contract.pdf") == TOLD
     assert fake.documents.parse(bytes(4_000_000), name="contract.pdf") == TOLD
-    assert fake.documents.parse(b"text").info.format == "txt"
+    assert fake.documents.parse(b"text").info.format == "text"
     fake.tell_parse(TOLD)
     assert fake.documents.parse(b"anything") == TOLD
 

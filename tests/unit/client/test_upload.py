@@ -272,6 +272,17 @@ def test_a_source_that_cannot_be_read_raises_its_own_error_and_frees_the_upload(
     assert server.aborted == ["uploads/1"]
 
 
+def test_a_file_that_shrinks_meanwhile_is_named(upload, refuse) -> None:
+    class Shrinking(io.BytesIO):
+        def read(self, size=-1):
+            return b"" if self.tell() >= MB else super().read(size)
+
+    server = Files(refuse)
+    with pytest.raises(OSError, match="became shorter"):
+        upload(Shrinking(CONTENT), server=server)
+    assert server.aborted == ["uploads/1"]
+
+
 @pytest.mark.parametrize(("source", "named"), [(io.StringIO("x"), "mode 'rb'"), (7, "int"), (None, "NoneType")])
 def test_what_holds_no_bytes_is_refused(upload, source, named: str) -> None:
     with pytest.raises(InvalidArgument, match=named):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,13 +39,13 @@ def steps(start, end, unit, name):
 def test_a_day_has_23_hours_when_the_clocks_go_forward():
     bounds = steps(at("Europe/Berlin", 2026, 3, 28), at("Europe/Berlin", 2026, 3, 31), Unit.DAY, "Europe/Berlin")
 
-    assert [(end - start) // HOUR for start, end in zip(bounds, bounds[1:], strict=False)] == [24, 23, 24]
+    assert [(end - start) // HOUR for start, end in pairwise(bounds)] == [24, 23, 24]
 
 
 def test_a_day_has_25_hours_when_the_clocks_go_back():
     bounds = steps(at("Europe/Berlin", 2026, 10, 24), at("Europe/Berlin", 2026, 10, 27), Unit.DAY, "Europe/Berlin")
 
-    assert [(end - start) // HOUR for start, end in zip(bounds, bounds[1:], strict=False)] == [24, 25, 24]
+    assert [(end - start) // HOUR for start, end in pairwise(bounds)] == [24, 25, 24]
 
 
 def test_a_day_without_midnight_begins_when_the_clocks_have_gone_forward():
@@ -117,7 +119,7 @@ def test_rollups_cover_every_minute_once_and_never_cross_a_boundary(period, name
 
     assert segments[0].start == bounds[0]
     assert segments[-1].end == bounds[-1]
-    assert all(left.end == right.start for left, right in zip(segments, segments[1:], strict=False))
+    assert all(left.end == right.start for left, right in pairwise(segments))
     for segment in segments:
         assert segment.start % segment.width == segment.end % segment.width == 0
         assert segment.width in WIDTHS

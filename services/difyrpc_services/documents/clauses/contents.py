@@ -13,7 +13,7 @@ _LEADERS = re.compile(
     r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$"
 )
 _HEADING = re.compile(r"(?:table\s+of\s+contents|contents|index|目\s*[录錄次])\s*:?$", re.IGNORECASE)
-_PAGE_AT_END = re.compile(r"[\s.…·]+(?:[ivxl]+|\d{1,4}|[A-Z]-\d{1,3})$")
+_PAGE_AT_END = re.compile(r"(?:\s+|[\s.…·]{2,})(?:[ivxl]+|\d{1,4}|[A-Z]-\d{1,3})$")
 _LONGEST_ENTRY = 160  # characters
 _MOST_ENTRIES = 1500  # rows
 
@@ -94,13 +94,21 @@ def _is_entry(row: Row, slot: Slot) -> bool:
     return (
         len(text) <= _LONGEST_ENTRY
         and bool(marker.steps)
+        and slot.begins > 0
+        and (marker.weight > -1.5 or text != row.written)
         and (marker.rank < FREE or marker.dotted or marker.style == "一、")
         and text[-1:] not in ".。;；"
     )
 
 
+def _has_siblings(run: Sequence[int], keys: dict[int, str]) -> bool:
+    """Whether headings of one kind follow each other; a part, its first chapter and its first section do not."""
+    styles = [keys[index].partition("|")[0] for index in run]
+    return any(style == after for style, after in zip(styles, styles[1:], strict=False))
+
+
 def _drop_run(rows: Sequence[Row], run: Sequence[int], keys: dict[int, str], last_place: dict[str, int]) -> None:
-    if len(run) < 3:
+    if len(run) < 3 or not _has_siblings(run, keys):
         return
     end = run[-1]
     again = [index for index in run if last_place.get(keys[index], -1) > end]

@@ -57,14 +57,14 @@ def dotted_markers(text: str, *, automatic: bool = False) -> list[Marker]:
     figures = [int(part) for part in re.split(r"\s?\.\s?", match["number"])]
     if figures[0] > 300 or (len(figures) > 1 and figures[0] == 0):
         return []
+    sign = match["sign"].strip()
     if len(figures) == 2 and figures[1] == 0:
         figures.pop()  # 3.0 is the heading of 3.1
+        sign = "."
     inserted = ord(match["letter"]) - ord("A") + 1 if match["letter"] else 0
     steps = (*(Step(figure) for figure in figures[:-1]), Step(figures[-1], inserted))
     rest = text[match.end() :]
-    weight = _dotted_weight(
-        rest, len(figures), sign=match["sign"].strip() or "." * match["number"].count("."), automatic=automatic
-    )
+    weight = _dotted_weight(rest, len(figures), sign=sign, automatic=automatic)
     written = match["number"] + (match["letter"] or "")
     style = f"dotted{len(figures)}"
     heading = reads_as_heading(rest) or runs_in(rest)
@@ -92,7 +92,7 @@ def _dotted_weight(rest: str, depth: int, *, sign: str, automatic: bool) -> floa
     if rest[0] in ",;)），。；、%-~" or (rest[0].isdigit() and depth == 1):
         return CONTRADICTED
     if _AMOUNT_COLUMN.search(rest):
-        return CONTRADICTED
+        return CONTRADICTED + 0.5  # a row of a table, but it may be a line of a table of contents, which must be seen
     if _COLUMNS.search(rest) or _STREET.match(rest):
         weight -= 3.0
     if _REFERENCE_WORDS.match(rest) and not sign:

@@ -17,7 +17,7 @@ def mark_quoted(rows: Sequence[Row]) -> None:
     open_marks: list[tuple[str, int]] = []
     straight_since: int | None = None
     for index, row in enumerate(rows):
-        if row.dropped or row.silent:
+        if row.silent:
             continue
         if open_marks and index - open_marks[0][1] > _MAX_ROWS:
             open_marks.clear()

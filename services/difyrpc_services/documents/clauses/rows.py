@@ -19,6 +19,12 @@ _ENDS_SENTENCE = re.compile(
     r"(?:[.;:!?。；：！？…][\"'”’」』）)\]]*|[；;，,]\s*(?:and|or|and/or|but|以及|或者|和|或|及)|—|:-|：—)\s*$",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(
+    r"(?:\b(?:[Ss]ections?|[Aa]rticles?|[Cc]lauses?|[Ss]chedules?|[Ee]xhibits?|[Pp]aragraphs?|under|of|in|to|by|with|the|see|a|an|than|from|for|on|"
+    r"at|this)|§|(?:依照|根据|按照|依据|适用|违反|属于|符合|第|、|[条款项條項][和与與及或至]|或者))$"
+)
+_WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
+"""Such a text may have been indented by two signs that the format's reader took away."""
 _ENDS_LIST_STEP = re.compile(r"[,;，、]$")
 _CRAMMED = 200  # characters; shorter lines with wide gaps are rows of tables
 _GAP_BEFORE_MARKER = re.compile(
@@ -86,7 +92,7 @@ def _rows_of_one(element: Element) -> list[Row]:
         return [
             Row(
                 text=line.text.strip(), element=element, first=index == 0, box=line.box, indent=line.box.left,
-                width=line.box.width, bold=line.bold, dropped=element.contents_entry,
+                width=line.box.width, bold=line.bold, dropped=_is_contents(element),
             )
             for index, line in enumerate(element.lines)
             if line.text.strip()
@@ -97,7 +103,7 @@ def _rows_of_one(element: Element) -> list[Row]:
     rows = [
         Row(
             text=_unboxed(text.strip()), element=element, first=False, box=box, indent=_indent(text), width=_columns(text),
-            bold=element.bold, silent=silent, dropped=element.contents_entry, sure=sure,
+            bold=element.bold, silent=silent, dropped=_is_contents(element), sure=sure,
         )
         for text, sure in texts
         if text.strip()
@@ -133,6 +139,11 @@ def _unboxed(text: str) -> str:
     return text
 
 
+def _is_contents(element: Element) -> bool:
+    """Whether the reader's word is to be trusted that this is a line of a table of contents; `ANNEX 1` is none."""
+    return element.contents_entry and (element.style.startswith("toc") or len(element.text.split()) != 2)
+
+
 def _indent(text: str) -> float:
     body = text.lstrip()
     return float(_columns(text[: len(text) - len(body)].expandtabs(4)))
@@ -147,20 +158,25 @@ def _columns(text: str) -> float:
 def _drop_repeated(rows: list[Row]) -> None:
     """Drops page numbers and what stands again and again far apart: running headers of formats without pages."""
     places: dict[str, list[int]] = {}
+    numbers: set[int] = set()
     for index, row in enumerate(rows):
         if row.silent or row.dropped:
             continue
         if _PAGE_NUMBER.match(row.text[:60]) and not row.number:
             row.dropped = True
+            numbers.add(index)
         elif _MAY_RUN.match(row.text) and len(row.text) <= 90 and not _HEADING_START.match(row.text):
             places.setdefault(_shape(row.text), []).append(index)
     for shape, found in places.items():
-        if len(found) >= 3 and _far_apart(found):
-            for index in found:
-                rows[index].dropped = True
+        at_number = [index for index in found if index < 2 or numbers & {index - 1, index + 1}]
+        running = found if len(found) >= 3 and _far_apart(found) else at_number if len(at_number) > 1 else []
+        if len({rows[index + 1].text for index in running if index + 1 < len(rows)}) < max(2, 0.7 * len(running)):
+            continue  # what follows a running header differs from page to page
+        for index in running:
+            rows[index].dropped = True
 
 
-_MAY_RUN = re.compile(r"(?![a-z]).{6,}(?<![.;:,。；：，、])$")
+_MAY_RUN = re.compile(r"(?![a-z]).{6,}(?<![.;:,。；：，、”」』）)\"])$")
 _HEADING_START = re.compile(
     r"^(?:第.{1,9}[编編章节節条條]|article|section|part|chapter|exhibit|schedule|annex|appendix|[(（]?\w{1,4}[)）.、]|\d)",
     re.IGNORECASE,
@@ -215,7 +231,9 @@ def _beginning(rows: list[Row], index: int, previous: Row, usual: float) -> floa
     ended = bool(_ENDS_SENTENCE.search(previous.text[-12:]))
     room = _room_left(rows, index - 1, usual)
     score = 3.0 if room > _first_word(row) else -1.0
-    if score < 0:
+    if _GOES_ON.search(previous.text[-14:]):
+        score = -6.0
+    elif score < 0:
         score += 1.5 if ended else -2.0
     elif not ended and _ENDS_LIST_STEP.search(previous.text):
         score -= 1.0
@@ -238,7 +256,8 @@ def _room_left(rows: list[Row], index: int, usual: float) -> float:
     near = rows[max(0, index - _WINDOW) : index + _WINDOW + 1]
     if row.box is None:
         widest = max((other.width for other in near if other.box is None and not other.silent), default=0.0)
-        return max(widest, 0.85 * usual) - row.width
+        stripped = 4.0 if row.first and row.indent == 0 and _WIDE.search(row.text[:20]) else 0.0
+        return max(widest, 0.85 * usual) - row.width - stripped
     edges = [other.box.right for other in near if other.box and other.box.page == row.box.page
              and (other is row or _overlap(other.box, row.box) > 0.5)]  # fmt: skip
     return max(edges) - row.box.right

@@ -16,6 +16,11 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_BY_SCRIPT: Final = (  # encodings that their script gives away: kana and Hangul fill such texts
+    ("cp949", "\uac00", "\ud7a3", 0.85),
+    ("cp932", "\u3041", "\u30fe", 0.3),
+    ("euc_jp", "\u3041", "\u30fe", 0.3),
+)
 SAMPLE: Final = 256 * 1024  # bytes that a guess looks at
 
 
@@ -37,7 +42,7 @@ def _decoded(data: bytes, stated: str) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         if error.start > len(data) - 4 and error.start > 0:  # cut in the middle of a character
             return data.decode("utf-8", errors="ignore"), ""
-    if (utf16 := _utf16_without_mark(data)) is not None:
+    if (utf16 := utf16_without_mark(data)) is not None:
         return data.decode(utf16, errors="replace"), utf16
     for name in (stated, _guess(data)):
         if name:
@@ -51,6 +56,9 @@ def _decoded(data: bytes, stated: str) -> tuple[str, str]:
 
 def _guess(data: bytes) -> str:
     """Answers the likeliest encoding by its Python name; GB18030 stands for its subsets."""
+    for east, first, last, least in _BY_SCRIPT:
+        if _share(data[:SAMPLE], east, first, last) >= least:
+            return east
     name = (detect_encoding(data[:SAMPLE]) or "").lower().replace("_", "-")
     if name in ("gbk", "gb2312", "gb18030", "x-gbk"):
         return "gb18030"
@@ -60,6 +68,18 @@ def _guess(data: bytes) -> str:
         return codecs.lookup(name).name if name else ""
     except LookupError:
         return ""
+
+
+def _share(data: bytes, encoding: str, first: str, last: str) -> float:
+    """Answers which part of the letters beyond ASCII a decoding puts into a script; 0 where it cannot decode."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if error.start < len(data) - 4:
+            return 0.0
+        text = data[: error.start].decode(encoding)
+    letters = [character for character in text if character > "\x7f" and character.isalpha()]
+    return sum(first <= character <= last for character in letters) / len(letters) if len(letters) > 3 else 0.0
 
 
 def _is_gb18030(data: bytes) -> bool:
@@ -75,7 +95,8 @@ def _is_gb18030(data: bytes) -> bool:
     return high > 3 and common * 2 >= high * 0.8
 
 
-def _utf16_without_mark(data: bytes) -> str | None:
+def utf16_without_mark(data: bytes) -> str | None:
+    """Answers the byte order of UTF-16 that begins with no mark; None for anything else."""
     sample = data[:4096]
     if len(sample) < 4 or b"\x00" not in sample:
         return None

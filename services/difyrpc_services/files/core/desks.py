@@ -35,7 +35,7 @@ class Desks:
 
     def __init__(self) -> None:
         self._desks: WeakValueDictionary[tuple[str, str], Desk] = WeakValueDictionary()
-        self._checkpoints: OrderedDict[str, tuple[int, int, object]] = OrderedDict()
+        self._checkpoints: OrderedDict[str, object] = OrderedDict()
 
     def at(self, tenant: str, upload_id: str) -> Desk:
         """Answers the desk of one upload."""
@@ -44,12 +44,11 @@ class Desks:
     def remember(self, upload: Upload, session: Session) -> None:
         """Keeps the checkpoint of a session that ended."""
         if session.checkpoint is not None:
-            self._checkpoints[upload.id] = (upload.writer, session.committed, session.checkpoint)
+            self._checkpoints[upload.id] = session.checkpoint
             self._checkpoints.move_to_end(upload.id)
         while len(self._checkpoints) > REMEMBERED:
             self._checkpoints.popitem(last=False)
 
     def recall(self, upload: Upload) -> object | None:
-        """Answers the checkpoint of the writer just before this one, if it ended here at the same count."""
-        writer, committed, checkpoint = self._checkpoints.pop(upload.id, (-1, -1, None))
-        return checkpoint if (writer, committed) == (upload.writer - 1, upload.committed_bytes) else None
+        """Answers the checkpoint of the session before, once. The store sees by its count whether it still holds."""
+        return self._checkpoints.pop(upload.id, None)

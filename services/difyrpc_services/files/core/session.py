@@ -89,7 +89,6 @@ class Session:
         self._check()
         await self._feeding
         await self.flush()
-        yield self.committed
 
     async def digest(self) -> str:
         """Answers the SHA-256 of everything that was written."""

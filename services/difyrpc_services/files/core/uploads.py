@@ -52,6 +52,7 @@ class Uploads:
                 yield committed
         finally:
             await self._leave(desk, upload, session)
+        yield session.committed  # after letting go: who reads it may go on at once, at any server
 
     async def query(self, tenant: str, upload_id: str) -> Upload | File:
         """Answers the upload with its durable count, or the file that it became."""

@@ -117,6 +117,8 @@ class MemoryUsage:
             cell.merge(sums)
             cell.errors += sums.calls * (series.status is Status.ERROR)
             cell.cancelled += sums.calls * (series.status is Status.CANCELLED)
+        for sums in cells.values():
+            sums.input_sizes, sums.output_sizes = {}, {}  # of totals only
         return [Cell(group, step, sums) for (group, step), sums in cells.items()]
 
     async def observations(self, tenant: str, start: int, end: int, tests: Sequence[Test]) -> AsyncIterator[Stored]:

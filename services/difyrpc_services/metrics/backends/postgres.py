@@ -130,8 +130,10 @@ class PostgresUsage:
 
     async def observations(self, tenant: str, start: int, end: int, tests: Sequence[Test]) -> AsyncIterator[Stored]:
         """Reads single observations in the order of their times; holds a connection meanwhile."""
-        async with self._database.connection() as connection:
-            cursor = connection.cursor(name="metrics_export", row_factory=dict_row)
+        async with (
+            self._database.connection() as connection,
+            connection.cursor(name="metrics_export", row_factory=dict_row) as cursor,
+        ):
             cursor.itersize = FETCH_ROWS
             await cursor.execute(statements.observations(tenant, start, end, tests))
             async for row in cursor:

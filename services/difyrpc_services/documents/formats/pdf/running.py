@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final, Literal
 
 from difyrpc_services.documents.formats.pdf.tables import rows_of
@@ -12,6 +14,7 @@ from difyrpc_services.documents.formats.pdf.text import Fragment
 MARGIN: Final = 0.13  # of the page's height, at the top and at the bottom
 MOST_ROWS: Final = 4  # printed rows in each margin
 SAME_HEIGHT: Final = 6.0  # points
+LEAST_GAP: Final = 0.6  # of a row's height, between a running row and the text
 _NUMBER: Final = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
 _PAGE_NUMBER: Final = re.compile(
     r"[\s\-–—|·•]*(page|p\.|第|seite)?\s*(\d{1,4}|[ivxlc]{1,7})\s*(页|頁|ページ)?\s*"
@@ -22,38 +25,71 @@ _PAGE_NUMBER: Final = re.compile(
 Place = Literal["header", "footer"]
 
 
+@dataclass(slots=True)
+class _Row:
+    """A printed row in a margin."""
+
+    place: Place
+    pattern: str
+    middle: float
+    fragments: list[Fragment]
+    apart: bool
+    """A gap separates it from the next row towards the middle of the page."""
+
+    def repeats(self, others: list[Margin], least: int) -> bool:
+        """Answers whether it stands on `least` other pages, or is a page number."""
+        if _PAGE_NUMBER.fullmatch(" ".join(fragment.text for fragment in self.fragments)):
+            return True
+        return least > 0 and sum(other.has(self.place, self.pattern, self.middle) for other in others) >= least
+
+
 class Margin:
     """The rows of one page that may be running headers or footers."""
 
     def __init__(self, fragments: list[Fragment], height: float) -> None:
-        self.rows: list[tuple[Place, str, float, list[Fragment]]] = []
         rows = rows_of(fragments)
-        for place, some in (("header", rows[:MOST_ROWS]), ("footer", rows[-MOST_ROWS:])):
-            for row in some:
-                middle = row[0].middle
-                inside = middle < MARGIN * height if place == "header" else middle > (1 - MARGIN) * height
-                if inside:
-                    text = "".join(fragment.text for fragment in row)
-                    self.rows.append((_place(place), _pattern(text), middle, row))
+        self._headers = _margin("header", rows, height)
+        self._footers = _margin("footer", rows[::-1], height)
 
     def running(self, neighbours: Iterable[Margin], *, least: int) -> dict[int, Place]:
         """Answers the fragments (by identity) that stand on at least `least` of the neighbours too."""
         others = list(neighbours)
         found: dict[int, Place] = {}
-        for place, pattern, middle, row in self.rows:
-            alike = sum(other.has(place, pattern, middle) for other in others)
-            text = " ".join(fragment.text for fragment in row)
-            if (least and alike >= least) or (pattern in ("#", "-#-", "##") or _PAGE_NUMBER.fullmatch(text)):
-                found.update((id(fragment), place) for fragment in row)
+        for rows in (self._headers, self._footers):
+            alike: list[_Row] = []
+            for row in rows:  # from the edge inwards
+                if not row.repeats(others, least):
+                    break
+                alike.append(row)
+                if row.apart:
+                    found.update((id(fragment), each.place) for each in alike for fragment in each.fragments)
         return found
 
     def has(self, place: Place, pattern: str, middle: float) -> bool:
         """Answers whether such a row stands at this height."""
-        return any(row[0] == place and row[1] == pattern and abs(row[2] - middle) <= SAME_HEIGHT for row in self.rows)
+        rows = self._headers if place == "header" else self._footers
+        return any(row.pattern == pattern and abs(row.middle - middle) <= SAME_HEIGHT for row in rows)
 
 
-def _place(word: str) -> Place:
-    return "header" if word == "header" else "footer"
+def _margin(place: Place, rows: list[list[Fragment]], height: float) -> list[_Row]:
+    """Answers the rows of one margin from the edge inwards."""
+    found: list[_Row] = []
+    for row, following in zip_longest(rows[:MOST_ROWS], rows[1 : MOST_ROWS + 1]):
+        if row is None:
+            break
+        middle = row[0].middle
+        if not (middle < MARGIN * height if place == "header" else middle > (1 - MARGIN) * height):
+            break
+        text = "".join(fragment.text for fragment in row)
+        found.append(_Row(place, _pattern(text), middle, row, _apart(row, following)))
+    return found
+
+
+def _apart(row: list[Fragment], following: list[Fragment] | None) -> bool:
+    if following is None:
+        return True
+    tall = max(row[0].bottom - row[0].top, following[0].bottom - following[0].top)
+    return max(following[0].top - row[0].bottom, row[0].top - following[0].bottom) > LEAST_GAP * tall
 
 
 def _pattern(text: str) -> str:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+import zipfile
+
+import made_documents as made
+import pytest
+
+from difyrpc_services.documents.detection import detect
+from difyrpc_services.documents.language import language_of
+from difyrpc_services.runtime.errors import FailedPrecondition, InvalidArgument
+
+
+def zipped(**parts: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, text in parts.items():
+            file.writestr(name, text)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "found"),
+    [
+        (b"junk before\n%PDF-1.4\n", "", "pdf"),
+        (made.bare_word("<w:p/>"), "", "docx"),
+        (b"<!DOCTYPE html><p>x", "", "html"),
+        (b"\n<!-- hi --><html><p>x", "", "html"),
+        (b"<p>part of a page</p>", "page.html", "html"),
+        (b"# Head", "readme.md", "markdown"),
+        (b"# Head", "", "text"),
+        (b"words", "notes.txt", "text"),
+        ("合同".encode("gb18030"), "", "text"),
+        ("text".encode("utf-16"), "", "text"),
+    ],
+)
+def test_the_content_tells_the_format(content, name, found):
+    assert detect(memoryview(content), name=name).format == found
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (zipped(**{"xl/workbook.xml": ""}), "xlsx"),
+        (zipped(**{"ppt/presentation.xml": ""}), "pptx"),
+        (zipped(mimetype="application/epub+zip"), "epub"),
+        (zipped(mimetype="application/vnd.oasis.opendocument.text"), "odt"),
+        (zipped(a=""), "zip"),
+        (b"{\\rtf1 x}", "rtf"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "WordDocument".encode("utf-16-le"), "doc"),
+        (b"\x7fELF" + bytes(200), None),
+        (bytes(range(256)) * 4, None),
+    ],
+)
+def test_what_cannot_be_read_is_named(content, kind):
+    with pytest.raises(InvalidArgument) as caught:
+        detect(memoryview(content))
+    assert caught.value.reason == "UNSUPPORTED_TYPE"
+    if kind:
+        assert caught.value.metadata["type"] == kind
+    assert "pdf" in caught.value.metadata["formats"]
+
+
+def test_a_name_that_disagrees_gives_a_warning():
+    (notice,) = detect(memoryview(b"%PDF-1.4"), name="contract.docx").notices
+    assert notice.reason == "TYPE_DISAGREES"
+    assert detect(memoryview(b"%PDF-1.4"), name="contract.pdf").notices == ()
+    assert detect(memoryview(b"%PDF-1.4"), name="contract").notices == ()
+    assert detect(memoryview(b"%PDF-1.4"), media_type="text/html; charset=x").notices != ()
+
+
+def test_no_bytes_are_refused():
+    with pytest.raises(InvalidArgument) as caught:
+        detect(memoryview(b""))
+    assert caught.value.reason == "EMPTY_CONTENT"
+
+
+def test_a_picture_needs_ocr():
+    with pytest.raises(FailedPrecondition) as caught:
+        detect(memoryview(b"\x89PNG\r\n\x1a\n" + bytes(50)))
+    assert caught.value.reason == "NEEDS_OCR"
+
+
+def test_an_encrypted_office_file_is_named_so():
+    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(InvalidArgument) as caught:
+        detect(memoryview(content), name="a.docx")
+    assert caught.value.reason == "ENCRYPTED"
+
+
+def test_a_truncated_container_is_corrupt():
+    with pytest.raises(InvalidArgument) as caught:
+        detect(memoryview(made.bare_word("<w:p/>")[:60]))
+    assert caught.value.reason == "CORRUPT"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("本合同由正文和附件组成。" * 5, "zh"),
+        ("この契約は日本国の法律に基づいて解釈されます。" * 4, "ja"),
+        ("이 계약은 대한민국의 법률에 따라 해석된다." * 5, "ko"),
+        ("The parties agree that the goods are delivered to the place that the order names. " * 5, "en"),
+        ("Die Parteien vereinbaren, dass die Waren an den Ort geliefert werden, den die Bestellung nennt. " * 5, "de"),
+        ("1234 5678", ""),
+    ],
+)
+def test_the_language_of_a_text_is_found(text, language):
+    assert language_of(text) == language

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from hypothesis import strategies as st
 
 DEPTH = 4  # of nested messages; below it they stay empty
 HOSTILE = [
@@ -48,56 +48,61 @@ RANGES = {
 }
 
 
-@st.composite
-def messages(draw: st.DrawFn, descriptor: Descriptor, depth: int = DEPTH) -> Message:
-    """A message whose fields are set at random, one at most of each oneof."""
+def message_of(descriptor: Descriptor, random: Random, depth: int = DEPTH) -> Message:
+    """Makes a message whose fields are set at random, one at most of each oneof; the same for the same state."""
     message = GetMessageClass(descriptor)()
-    for field in _chosen_fields(draw, descriptor):
-        if field.message_type is not None and depth == 0:
-            continue
-        _fill(draw, message, field, depth)
+    for field in _chosen_fields(descriptor, random):
+        if field.message_type is None or depth > 0:
+            _fill(message, field, random, depth)
     return message
 
 
-def _chosen_fields(draw: st.DrawFn, descriptor: Descriptor) -> list[FieldDescriptor]:
-    chosen = [draw(st.sampled_from(oneof.fields)) for oneof in descriptor.oneofs if draw(st.integers(0, 3))]
+def _chosen_fields(descriptor: Descriptor, random: Random) -> list[FieldDescriptor]:
+    chosen = [random.choice(oneof.fields) for oneof in descriptor.oneofs if random.random() < 0.75]
     free = [field for field in descriptor.fields if field.containing_oneof is None]
-    return chosen + [field for field in free if draw(st.booleans())]
+    return chosen + [field for field in free if random.random() < 0.5]
 
 
-def _fill(draw: st.DrawFn, message: Message, field: FieldDescriptor, depth: int) -> None:
+def _fill(message: Message, field: FieldDescriptor, random: Random, depth: int) -> None:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        _fill_map(draw, getattr(message, field.name), field.message_type, depth)
+        _fill_map(getattr(message, field.name), field.message_type, random, depth)
     elif field.is_repeated:
-        values = draw(st.lists(_value(field, depth), max_size=3))
+        values = [_value(field, random, depth) for _ in range(random.randrange(4))]
         getattr(message, field.name).extend(values)
     elif field.message_type is not None:
-        getattr(message, field.name).CopyFrom(draw(_value(field, depth)))
+        getattr(message, field.name).CopyFrom(_value(field, random, depth))
     else:
-        setattr(message, field.name, draw(_value(field, depth)))
+        setattr(message, field.name, _value(field, random, depth))
 
 
-def _fill_map(draw: st.DrawFn, entries: Any, entry: Descriptor, depth: int) -> None:
+def _fill_map(entries: Any, entry: Descriptor, random: Random, depth: int) -> None:
     key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
-    for name in draw(st.lists(_value(key, depth), max_size=2)):
+    for _ in range(random.randrange(3)):
+        name = _value(key, random, depth)
         if value.message_type is None:
-            entries[name] = draw(_value(value, depth))
+            entries[name] = _value(value, random, depth)
         else:
-            entries[name].CopyFrom(draw(_value(value, depth)))
+            entries[name].CopyFrom(_value(value, random, depth))
 
 
-def _value(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:
+def _value(field: FieldDescriptor, random: Random, depth: int) -> Any:
     if field.message_type is not None:
-        return messages(field.message_type, depth - 1)
+        return message_of(field.message_type, random, depth - 1)
     if field.type == FieldDescriptor.TYPE_STRING:
-        return st.sampled_from(HOSTILE) | st.text(st.characters(codec="utf-8"), max_size=20)
+        return random.choice(HOSTILE) if random.random() < 0.6 else _text(random)
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return st.sampled_from(BYTES) | st.binary(max_size=64)
+        return random.choice(BYTES) if random.random() < 0.6 else random.randbytes(random.randrange(64))
     if field.type == FieldDescriptor.TYPE_BOOL:
-        return st.booleans()
+        return random.random() < 0.5
     if field.type == FieldDescriptor.TYPE_ENUM:
-        return st.sampled_from([value.number for value in field.enum_type.values] + [77])
+        return random.choice([value.number for value in field.enum_type.values] + [77])
     if field.type in (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT):
-        return st.sampled_from(FLOATS)
+        return random.choice(FLOATS)
     low, high = RANGES[field.type]
-    return st.sampled_from([number for number in INTS if low <= number <= high]) | st.integers(low, high)
+    fitting = [number for number in INTS if low <= number <= high]
+    return random.choice(fitting) if random.random() < 0.7 else random.randint(low, high)
+
+
+def _text(random: Random) -> str:
+    points = [random.choice((random.randrange(1, 0xD800), random.randrange(0xE000, 0x110000))) for _ in range(20)]
+    return "".join(map(chr, points[: random.randrange(20)]))

@@ -65,6 +65,9 @@ CATALOGUE = (
         service="MetricsCollector",
         server="difyrpc_services.metrics.service",
     ),
+    Entry(name="tasks", contract="difyrpc.tasks.v1beta1.tasks_pb2", service="TaskQueue"),
+    Entry(name="inference", contract="difyrpc.inference.v1beta1.inference_pb2", service="Inference"),
+    Entry(name="apps", contract="difyrpc.apps.v1beta1.apps_pb2", service="DifyApps"),
 )
 
 SERVICES = {entry.name: entry for entry in CATALOGUE if entry.server}

@@ -76,7 +76,7 @@ HOSTILE = {
     "scan": (made.pdf(made.picture), {"NEEDS_OCR"}),
     "too many pages": (made.pdf(*[made.lines("x")] * 201), {"TOO_LARGE"}),
     "one endless line": (b"word " * 1_000_000, {"ok"}),
-    "many short lines": (b"(a)\n" * 100_000, {"ok", "TIMED_OUT"}),
+    "many short lines": (b"(a)\n" * 20_000, {"ok", "TIMED_OUT"}),
 }
 
 

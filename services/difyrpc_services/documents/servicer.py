@@ -42,6 +42,8 @@ class DocumentParser(rpc.DocumentParserServicer):
         """Parses one document and answers its parts as they are ready."""
         spec = await _spec(request_iterator)
         options = messages.options_of(spec.options)
+        if spec.WhichOneof("source") is not None:
+            await _no_more(request_iterator)
         source = _streamed(spec, request_iterator)
         parts = self._documents.parse_stream(current_caller().tenant, source, options)
         async with aclosing(parts):
@@ -122,6 +124,12 @@ def _streamed(spec: pb.ParseSpec, requests: AsyncIterator[pb.ParseStreamRequest]
         size_bytes=spec.size_bytes if spec.HasField("size_bytes") else None,
         sha256=spec.sha256,
     )
+
+
+async def _no_more(requests: AsyncIterator[pb.ParseStreamRequest]) -> None:
+    """Refuses bytes beside a source that the spec names."""
+    async for _ in requests:
+        raise InvalidArgument("UNEXPECTED_PART", "the spec names a source, so nothing may follow it", field="part")
 
 
 async def _chunks(requests: AsyncIterator[pb.ParseStreamRequest]) -> AsyncIterator[bytes]:

@@ -43,20 +43,18 @@ def _key(rows: Sequence[Row], index: int, slot: Slot) -> str:
 
 
 def _drop_below_heading(rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, str]) -> None:
+    if any(row.dropped for row in rows[heading + 1 : heading + 4]):
+        _drop_led(rows, heading)
+        return
     last = min(len(rows), heading + _MOST_ENTRIES)
     inside = [index for index in range(heading + 1, last) if index in slots]
-    if not inside:
-        _drop_led(rows, heading)
+    if not inside or inside[0] - heading > 12:
         return
     first = inside[0]
-    if first - heading > 12:
-        _drop_led(rows, heading)
-        return
     end = next((index for index in inside[1:] if keys[index] == keys[first]), None)
     if end is None:
         end = next((index for index in inside[1:] if _same_number(slots[index], slots[first])), None)
     if end is None or any(len(rows[index].text) > _LONGEST_ENTRY for index in range(heading, end)):
-        _drop_led(rows, heading)
         return
     last_entry = max(index for index in inside if index < end and (index == first or _is_entry(rows[index], slots[index])))
     for index in range(heading, last_entry + 1):
@@ -68,9 +66,15 @@ def _same_number(one: Slot, other: Slot) -> bool:
 
 
 def _drop_led(rows: Sequence[Row], heading: int) -> None:
-    """Drops the heading itself where the entries below are known by their leaders."""
-    if any(row.dropped for row in rows[heading + 1 : heading + 4]):
-        rows[heading].dropped = True
+    """Drops heading and entries where leaders tell the entries, with the few short rows between them."""
+    last = heading
+    for index in range(heading + 1, min(len(rows), heading + _MOST_ENTRIES)):
+        if rows[index].dropped:
+            last = index
+        elif index - last > 3 or len(rows[index].text) > _LONGEST_ENTRY:
+            break
+    for index in range(heading, last + 1):
+        rows[index].dropped = True
 
 
 def _drop_repeated_runs(rows: Sequence[Row], slots: dict[int, Slot], keys: dict[int, str]) -> None:

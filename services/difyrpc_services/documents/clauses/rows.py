@@ -20,9 +20,10 @@ _ENDS_SENTENCE = re.compile(
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(
-    r"(?:\b(?:[Ss]ections?|[Aa]rticles?|[Cc]lauses?|[Ss]chedules?|[Ee]xhibits?|[Pp]aragraphs?|under|of|in|to|by|with|the|see|a|an|than|from|for|on|"
-    r"at|this)|§|(?:依照|根据|按照|依据|适用|违反|属于|符合|第|、|[条款项條項][和与與及或至]|或者))$"
+    r"(?:\b(?:[Ss]ections?|[Aa]rticles?|[Cc]lauses?|[Ss]chedules?|[Ee]xhibits?|[Pp]aragraphs?|under|of|in|to|by|with|"
+    r"the|see|a|an|than|from|for|on|at|this)|§)$"
 )
+_GOES_ON_IF_FULL = re.compile(r"(?:依照|根据|按照|依据|适用|违反|属于|符合|第|、|[条款项條項][和與与及或至]|或者)$")
 _WIDE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 """Such a text may have been indented by two signs that the format's reader took away."""
 _ENDS_LIST_STEP = re.compile(r"[,;，、]$")
@@ -172,8 +173,17 @@ def _drop_repeated(rows: list[Row]) -> None:
         running = found if len(found) >= 3 and _far_apart(found) else at_number if len(at_number) > 1 else []
         if len({rows[index + 1].text for index in running if index + 1 < len(rows)}) < max(2, 0.7 * len(running)):
             continue  # what follows a running header differs from page to page
+        if sum(_begins_paragraph(rows, index) for index in running) > len(running) / 2:
+            continue
         for index in running:
             rows[index].dropped = True
+
+
+def _begins_paragraph(rows: list[Row], index: int) -> bool:
+    """Whether a sentence ends above the row and goes on below it, so that the row is its beginning."""
+    if not 0 < index < len(rows) - 1:
+        return False
+    return bool(_ENDS_SENTENCE.search(rows[index - 1].text[-12:])) and rows[index + 1].text[:1].islower()
 
 
 _MAY_RUN = re.compile(r"(?![a-z]).{6,}(?<![.;:,。；：，、”」』）)\"])$")
@@ -231,7 +241,7 @@ def _beginning(rows: list[Row], index: int, previous: Row, usual: float) -> floa
     ended = bool(_ENDS_SENTENCE.search(previous.text[-12:]))
     room = _room_left(rows, index - 1, usual)
     score = 3.0 if room > _first_word(row) else -1.0
-    if _GOES_ON.search(previous.text[-14:]):
+    if _GOES_ON.search(previous.text[-14:]) or (score < 0 and _GOES_ON_IF_FULL.search(previous.text[-4:])):
         score = -6.0
     elif score < 0:
         score += 1.5 if ended else -2.0

@@ -18,7 +18,7 @@ SMALLER: Final = 0.88  # times the body's size may be a footnote
 WIDER_GAP: Final = 1.24  # times the usual distance of lines separates paragraphs
 LONGEST_TITLE: Final = 160  # characters
 
-CONTENTS: Final = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$|…{2,}\s*\d*$|·{4,}\s*\d*$|_{6,}\s*\d+$", re.IGNORECASE)
+_LEADERS: Final = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$|…{2,}\s*\d*$|·{4,}\s*\d*$|_{6,}\s*\d+$", re.IGNORECASE)
 _TERMINAL: Final = re.compile(r"[.。:：;；!?！？”\"’)）]$")
 _SENTENCE_END: Final = re.compile(r"[.。;；,，:：]$")
 _BULLET: Final = re.compile(r"[•●◦▪■□◆➢‣⁃–—*·-]\s+\S")
@@ -65,6 +65,13 @@ def elements_of(block: Block, page: int, page_height: float, style: Style) -> li
     return [_element(group, block, page, page_height, style) for group in groups]
 
 
+def is_contents_line(text: str) -> bool:
+    """Answers whether a line has leaders up to a page number, as tables of contents have."""
+    if not any(sign in text for sign in ("..", ". .", "…", "··", "___")):
+        return False
+    return _LEADERS.search(text) is not None
+
+
 def _usual_distance(lines: Sequence[PrintedLine], style: Style) -> float:
     """Answers the points from line to line inside paragraphs: the commonest of the small distances."""
     distances: Counter[float] = Counter()
@@ -85,7 +92,7 @@ def _begins(group: list[PrintedLine], line: PrintedLine, block: Block, usual: fl
         return True
     if line.bottom - above.bottom > max(WIDER_GAP * usual * max(1.0, line.size / 14), 1.5 * line.size * 0.8):
         return True
-    if CONTENTS.search(above.text) or CONTENTS.search(line.text):
+    if is_contents_line(above.text) or is_contents_line(line.text):
         return True
     if line.bold != above.bold and (_centred(line, block) or _centred(above, block) or above.bold):
         return above.bold or _MARKER.match(line.text) is not None
@@ -152,7 +159,7 @@ def _element(group: list[PrintedLine], block: Block, page: int, page_height: flo
 
 
 def _in_contents(text: str, style: Style) -> bool:
-    if CONTENTS.search(text):
+    if is_contents_line(text):
         return True
     return style.in_contents and _ENDS_IN_NUMBER.match(text) is not None and len(text) < 200
 

@@ -13,6 +13,7 @@ from difyrpc_services.documents.formats.pdf.text import Fragment
 
 MARGIN: Final = 0.13  # of the page's height, at the top and at the bottom
 MOST_ROWS: Final = 4  # printed rows in each margin
+NEXT: Final = 0.06  # of the height beyond the margin, where the next row is looked for
 SAME_HEIGHT: Final = 6.0  # points
 LEAST_GAP: Final = 0.6  # of a row's height, between a running row and the text
 _NUMBER: Final = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
@@ -47,9 +48,10 @@ class Margin:
     """The rows of one page that may be running headers or footers."""
 
     def __init__(self, fragments: list[Fragment], height: float) -> None:
-        rows = rows_of(fragments)
-        self._headers = _margin("header", rows, height)
-        self._footers = _margin("footer", rows[::-1], height)
+        reach = (MARGIN + NEXT) * height
+        self._headers = _margin("header", rows_of([f for f in fragments if f.top < reach]), height)
+        footers = rows_of([f for f in fragments if f.bottom > height - reach])
+        self._footers = _margin("footer", footers[::-1], height)
 
     def running(self, neighbours: Iterable[Margin], *, least: int) -> dict[int, Place]:
         """Answers the fragments (by identity) that stand on at least `least` of the neighbours too."""

@@ -197,15 +197,13 @@ def rows_of(fragments: list[Fragment]) -> list[list[Fragment]]:
     """Answers the fragments by printed row from the top, each row from the left."""
     rows: list[list[Fragment]] = []
     for fragment in sorted(fragments, key=lambda f: (f.middle, f.left)):
-        if rows:
-            top = min(f.top for f in rows[-1])
-            bottom = max(f.bottom for f in rows[-1])
-            if fragment.middle <= bottom and fragment.middle - top >= 0 and _same_row(fragment, rows[-1]):
-                rows[-1].append(fragment)
-                continue
-        rows.append([fragment])
+        if rows and _same_row(fragment, rows[-1]):
+            rows[-1].append(fragment)
+        else:
+            rows.append([fragment])
     for row in rows:
-        row.sort(key=lambda f: f.left)
+        if len(row) > 1:
+            row.sort(key=lambda f: f.left)
     return rows
 
 

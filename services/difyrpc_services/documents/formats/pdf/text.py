@@ -21,6 +21,7 @@ FORCE_BOLD: Final = 1 << 18  # PDF 32000-1, table 123
 _BOLD_NAME: Final = re.compile(rb"bold|black|heavy|semibold|demi|simhei|heiti", re.IGNORECASE)
 _BREAKS: Final = re.compile("\r\n|\r|\n|\x0b|\x0c")
 _UNWANTED: Final = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\u00ad\ufeff]")
+_GARBLED: Final = re.compile("[\ufffd\ue000-\uf8ff\x00\x01\x03-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 HYPHEN: Final = "\x02"  # pdfium's sign for a hyphen at the end of a line
 
 
@@ -93,7 +94,7 @@ class PageText:
     def __init__(self, page: Any) -> None:
         self._page = page
         self.view = View.of(page)
-        self._fonts: dict[tuple[bytes, int], bool] = {}
+        self._bold_names: dict[bytes, bool] = {}
 
     def __enter__(self) -> Self:
         self._text = self._page.get_textpage()
@@ -179,10 +180,15 @@ class PageText:
         length = pdfium.FPDFText_GetFontInfo(self._raw, index, name, 96, flags)
         bold = bool(flags.value & FORCE_BOLD) or pdfium.FPDFText_GetFontWeight(self._raw, index) >= BOLD_WEIGHT
         if not bold and 0 < length <= 96:
-            bold = _BOLD_NAME.search(name.value) is not None
+            bold = self._is_bold_name(name.value)
         angle = pdfium.FPDFText_GetCharAngle(self._raw, index)  # radians, clockwise; -1 without
         upright = angle < 0 or _off_axis(angle) < 0.1
         return self._size(index), bold, upright
+
+    def _is_bold_name(self, name: bytes) -> bool:
+        if name not in self._bold_names:
+            self._bold_names[name] = _BOLD_NAME.search(name) is not None
+        return self._bold_names[name]
 
     def _size(self, index: int) -> float:
         """Answers the size as printed: the font's size times the text matrix's scale."""
@@ -240,15 +246,8 @@ def clean(text: str) -> str:
 
 def garbled_share(text: str) -> float:
     """Answers which part of the characters stands for no readable letter: 0 to 1."""
-    letters = [character for character in text if not character.isspace()]
-    if not letters:
-        return 0.0
-    bad = sum(
-        1
-        for character in letters
-        if character == "\ufffd" or "\ue000" <= character <= "\uf8ff" or character < " " or "\x7f" <= character < "\xa0"
-    )
-    return bad / len(letters)
+    letters = len(text) - sum(map(text.count, " \n\t"))
+    return len(_GARBLED.findall(text)) / letters if letters else 0.0
 
 
 def _letter(text: str) -> int:

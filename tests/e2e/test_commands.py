@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import trustme
-from difyrpc_client import connect
 from processes import FREE_PORTS, run, serve, state_folder
+
+from difyrpc_client import connect
 
 
 def test_the_help_names_every_command():

@@ -247,17 +247,17 @@ async def test_a_wrong_spec_names_its_field(files: rpc.FileStorageStub, spec: di
 
 async def test_what_is_not_built_says_so(files: rpc.FileStorageStub) -> None:
     permissions = [pb.Permission(key_id="k", role=pb.ROLE_READER)]
-    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_BUILT") as metadata:
+    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_SUPPORTED") as metadata:
         await start(files, permissions=permissions)
     assert metadata["feature"] == "permissions"
     file = await upload(files)
-    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_BUILT"):
+    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_SUPPORTED"):
         await files.UpdateFile(
             pb.UpdateFileRequest(file=pb.File(name=file.name), update_mask=FieldMask(paths=["permissions"]))
         )
-    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_BUILT"):
+    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_SUPPORTED"):
         await files.SignUrl(pb.SignUrlRequest(read=pb.SignedRead(name=file.name)))
-    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_BUILT"):
+    with refused(Code.UNIMPLEMENTED, "FEATURE_NOT_SUPPORTED"):
         await anext(aiter(files.ConvertFile(pb.ConvertFileRequest(name=file.name, target=pb.CONVERT_TARGET_TEXT))))
 
 

@@ -105,7 +105,7 @@ class _World:
             raise error
         found = getattr(self.services[method.service], method.name, None)
         if found is None:
-            raise Unimplemented(f"the fake has no {name}", reason="FEATURE_NOT_BUILT")
+            raise Unimplemented(f"the fake has no {name}", reason="FEATURE_NOT_SUPPORTED")
         return found
 
 

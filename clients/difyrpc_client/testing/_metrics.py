@@ -41,7 +41,7 @@ class MetricsInMemory:
         """Sums what was recorded."""
         query = request.query
         if query.WhichOneof("step"):
-            raise Unimplemented("the fake sums without steps", reason="FEATURE_NOT_AVAILABLE")
+            raise Unimplemented("the fake sums without steps", reason="FEATURE_NOT_SUPPORTED")
         period = _period(query)
         found = [one for one in self._observations if _inside(one, period) and _let_through(one, query.filters)]
         groups: dict[tuple[str, ...], list[observation_pb2.Observation]] = {} if query.group_by else {(): found}

@@ -97,6 +97,6 @@ class MetricsServicer(metrics_pb2_grpc.MetricsCollectorServicer):
 
 def _check_format(number: int) -> None:
     if number == usage_pb2.EXPORT_FORMAT_PARQUET:
-        raise Unimplemented("FEATURE_NOT_AVAILABLE", "this server does not write {feature}", feature="parquet")
+        raise Unimplemented("FEATURE_NOT_SUPPORTED", "this server does not write {feature}", feature="parquet")
     if number not in (usage_pb2.EXPORT_FORMAT_UNSPECIFIED, usage_pb2.EXPORT_FORMAT_CSV):
         raise InvalidArgument("EXPORT_INVALID", "there is no format {number}", field="format", number=number)

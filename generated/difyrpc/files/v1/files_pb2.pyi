@@ -312,7 +312,7 @@ class FileSpec(google.protobuf.message.Message):
     @property
     def permissions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Permission]:
         """Who may use it beyond its owner; empty means every key of the tenant.
-        UNIMPLEMENTED `FEATURE_NOT_BUILT` where permissions are not built.
+        UNIMPLEMENTED `FEATURE_NOT_SUPPORTED` where permissions are not built.
         """
 
     def __init__(
@@ -1104,7 +1104,7 @@ class SignUrlRequest(google.protobuf.message.Message):
     MAX_USES_FIELD_NUMBER: builtins.int
     max_uses: builtins.int
     """How often it may be used. Unset means without limit; where the store cannot
-    count, setting it is UNIMPLEMENTED `FEATURE_NOT_BUILT`.
+    count, setting it is UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`.
     """
     @property
     def read(self) -> global___SignedRead:

@@ -36,7 +36,7 @@ class FileStorageStub(object):
     Any rpc that writes may fail with RESOURCE_EXHAUSTED `QUOTA_EXCEEDED`
     (metadata `limit_bytes`, `used_bytes`, `reserved_bytes`) or `DISK_FULL`.
     A field that asks for what this server has not built is UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` with metadata `feature`.
+    `FEATURE_NOT_SUPPORTED` with metadata `feature`.
     """
 
     def __init__(self, channel):
@@ -133,7 +133,7 @@ class FileStorageServicer(object):
     Any rpc that writes may fail with RESOURCE_EXHAUSTED `QUOTA_EXCEEDED`
     (metadata `limit_bytes`, `used_bytes`, `reserved_bytes`) or `DISK_FULL`.
     A field that asks for what this server has not built is UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` with metadata `feature`.
+    `FEATURE_NOT_SUPPORTED` with metadata `feature`.
     """
 
     def StartUpload(self, request, context):
@@ -286,7 +286,7 @@ class FileStorageServicer(object):
         """Makes a URL that reads or writes one file without a key, for a limited
         time.
 
-        Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_BUILT`
+        Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`
         when this server or its store signs no URLs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -302,7 +302,7 @@ class FileStorageServicer(object):
         Fails with NOT_FOUND `FILE_NOT_FOUND`, INVALID_ARGUMENT
         `CONVERSION_NOT_POSSIBLE` (this source to this target), RESOURCE_EXHAUSTED
         `SOURCE_TOO_LARGE` (pixels, pages or unpacked bytes), UNIMPLEMENTED
-        `FEATURE_NOT_BUILT` when this server does not convert.
+        `FEATURE_NOT_SUPPORTED` when this server does not convert.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -412,7 +412,7 @@ class FileStorage(object):
     Any rpc that writes may fail with RESOURCE_EXHAUSTED `QUOTA_EXCEEDED`
     (metadata `limit_bytes`, `used_bytes`, `reserved_bytes`) or `DISK_FULL`.
     A field that asks for what this server has not built is UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` with metadata `feature`.
+    `FEATURE_NOT_SUPPORTED` with metadata `feature`.
     """
 
     @staticmethod

@@ -30,7 +30,7 @@ class FileStorageStub:
     Any rpc that writes may fail with RESOURCE_EXHAUSTED `QUOTA_EXCEEDED`
     (metadata `limit_bytes`, `used_bytes`, `reserved_bytes`) or `DISK_FULL`.
     A field that asks for what this server has not built is UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` with metadata `feature`.
+    `FEATURE_NOT_SUPPORTED` with metadata `feature`.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -187,7 +187,7 @@ class FileStorageStub:
     """Makes a URL that reads or writes one file without a key, for a limited
     time.
 
-    Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_BUILT`
+    Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`
     when this server or its store signs no URLs.
     """
 
@@ -203,7 +203,7 @@ class FileStorageStub:
     Fails with NOT_FOUND `FILE_NOT_FOUND`, INVALID_ARGUMENT
     `CONVERSION_NOT_POSSIBLE` (this source to this target), RESOURCE_EXHAUSTED
     `SOURCE_TOO_LARGE` (pixels, pages or unpacked bytes), UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` when this server does not convert.
+    `FEATURE_NOT_SUPPORTED` when this server does not convert.
     """
 
     GetQuota: grpc.UnaryUnaryMultiCallable[
@@ -223,7 +223,7 @@ class FileStorageAsyncStub:
     Any rpc that writes may fail with RESOURCE_EXHAUSTED `QUOTA_EXCEEDED`
     (metadata `limit_bytes`, `used_bytes`, `reserved_bytes`) or `DISK_FULL`.
     A field that asks for what this server has not built is UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` with metadata `feature`.
+    `FEATURE_NOT_SUPPORTED` with metadata `feature`.
     """
 
     StartUpload: grpc.aio.UnaryUnaryMultiCallable[
@@ -379,7 +379,7 @@ class FileStorageAsyncStub:
     """Makes a URL that reads or writes one file without a key, for a limited
     time.
 
-    Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_BUILT`
+    Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`
     when this server or its store signs no URLs.
     """
 
@@ -395,7 +395,7 @@ class FileStorageAsyncStub:
     Fails with NOT_FOUND `FILE_NOT_FOUND`, INVALID_ARGUMENT
     `CONVERSION_NOT_POSSIBLE` (this source to this target), RESOURCE_EXHAUSTED
     `SOURCE_TOO_LARGE` (pixels, pages or unpacked bytes), UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` when this server does not convert.
+    `FEATURE_NOT_SUPPORTED` when this server does not convert.
     """
 
     GetQuota: grpc.aio.UnaryUnaryMultiCallable[
@@ -415,7 +415,7 @@ class FileStorageServicer(metaclass=abc.ABCMeta):
     Any rpc that writes may fail with RESOURCE_EXHAUSTED `QUOTA_EXCEEDED`
     (metadata `limit_bytes`, `used_bytes`, `reserved_bytes`) or `DISK_FULL`.
     A field that asks for what this server has not built is UNIMPLEMENTED
-    `FEATURE_NOT_BUILT` with metadata `feature`.
+    `FEATURE_NOT_SUPPORTED` with metadata `feature`.
     """
 
     @abc.abstractmethod
@@ -597,7 +597,7 @@ class FileStorageServicer(metaclass=abc.ABCMeta):
         """Makes a URL that reads or writes one file without a key, for a limited
         time.
 
-        Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_BUILT`
+        Fails with NOT_FOUND `FILE_NOT_FOUND`, UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`
         when this server or its store signs no URLs.
         """
 
@@ -615,7 +615,7 @@ class FileStorageServicer(metaclass=abc.ABCMeta):
         Fails with NOT_FOUND `FILE_NOT_FOUND`, INVALID_ARGUMENT
         `CONVERSION_NOT_POSSIBLE` (this source to this target), RESOURCE_EXHAUSTED
         `SOURCE_TOO_LARGE` (pixels, pages or unpacked bytes), UNIMPLEMENTED
-        `FEATURE_NOT_BUILT` when this server does not convert.
+        `FEATURE_NOT_SUPPORTED` when this server does not convert.
         """
 
     @abc.abstractmethod

@@ -114,7 +114,7 @@ class MetricsCollectorServicer(object):
         INVALID_ARGUMENT: `PERIOD_INVALID`, `STEP_INVALID`, `STEP_TOO_FINE`,
         `TOO_MANY_POINTS` (more than 10,000 steps), `TIME_ZONE_UNKNOWN`,
         `QUANTITY_INVALID`, `PERCENTILE_INVALID`, `DIMENSION_INVALID`,
-        `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_AVAILABLE`,
+        `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`,
         metadata `feature`: what this server cannot do yet, such as `cost`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -127,7 +127,7 @@ class MetricsCollectorServicer(object):
         Everything that is recorded after the server's first headers, and perhaps
         what was recorded a moment before. A reader that is too slow loses observations and is told
         how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
-        UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
+        UNIMPLEMENTED `FEATURE_NOT_SUPPORTED` where this server cannot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,7 +139,7 @@ class MetricsCollectorServicer(object):
         Each message holds the next bytes of the file; the last one holds the
         number of rows. A stream that ended without that number is not whole: start
         again. The reasons of QueryUsage, and `EXPORT_INVALID`. UNIMPLEMENTED
-        `FEATURE_NOT_AVAILABLE` for a format that this server cannot write.
+        `FEATURE_NOT_SUPPORTED` for a format that this server cannot write.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -74,7 +74,7 @@ class MetricsCollectorStub:
     INVALID_ARGUMENT: `PERIOD_INVALID`, `STEP_INVALID`, `STEP_TOO_FINE`,
     `TOO_MANY_POINTS` (more than 10,000 steps), `TIME_ZONE_UNKNOWN`,
     `QUANTITY_INVALID`, `PERCENTILE_INVALID`, `DIMENSION_INVALID`,
-    `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_AVAILABLE`,
+    `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`,
     metadata `feature`: what this server cannot do yet, such as `cost`.
     """
 
@@ -87,7 +87,7 @@ class MetricsCollectorStub:
     Everything that is recorded after the server's first headers, and perhaps
     what was recorded a moment before. A reader that is too slow loses observations and is told
     how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
-    UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
+    UNIMPLEMENTED `FEATURE_NOT_SUPPORTED` where this server cannot.
     """
 
     ExportUsage: grpc.UnaryStreamMultiCallable[
@@ -99,7 +99,7 @@ class MetricsCollectorStub:
     Each message holds the next bytes of the file; the last one holds the
     number of rows. A stream that ended without that number is not whole: start
     again. The reasons of QueryUsage, and `EXPORT_INVALID`. UNIMPLEMENTED
-    `FEATURE_NOT_AVAILABLE` for a format that this server cannot write.
+    `FEATURE_NOT_SUPPORTED` for a format that this server cannot write.
     """
 
 class MetricsCollectorAsyncStub:
@@ -156,7 +156,7 @@ class MetricsCollectorAsyncStub:
     INVALID_ARGUMENT: `PERIOD_INVALID`, `STEP_INVALID`, `STEP_TOO_FINE`,
     `TOO_MANY_POINTS` (more than 10,000 steps), `TIME_ZONE_UNKNOWN`,
     `QUANTITY_INVALID`, `PERCENTILE_INVALID`, `DIMENSION_INVALID`,
-    `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_AVAILABLE`,
+    `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`,
     metadata `feature`: what this server cannot do yet, such as `cost`.
     """
 
@@ -169,7 +169,7 @@ class MetricsCollectorAsyncStub:
     Everything that is recorded after the server's first headers, and perhaps
     what was recorded a moment before. A reader that is too slow loses observations and is told
     how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
-    UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
+    UNIMPLEMENTED `FEATURE_NOT_SUPPORTED` where this server cannot.
     """
 
     ExportUsage: grpc.aio.UnaryStreamMultiCallable[
@@ -181,7 +181,7 @@ class MetricsCollectorAsyncStub:
     Each message holds the next bytes of the file; the last one holds the
     number of rows. A stream that ended without that number is not whole: start
     again. The reasons of QueryUsage, and `EXPORT_INVALID`. UNIMPLEMENTED
-    `FEATURE_NOT_AVAILABLE` for a format that this server cannot write.
+    `FEATURE_NOT_SUPPORTED` for a format that this server cannot write.
     """
 
 class MetricsCollectorServicer(metaclass=abc.ABCMeta):
@@ -244,7 +244,7 @@ class MetricsCollectorServicer(metaclass=abc.ABCMeta):
         INVALID_ARGUMENT: `PERIOD_INVALID`, `STEP_INVALID`, `STEP_TOO_FINE`,
         `TOO_MANY_POINTS` (more than 10,000 steps), `TIME_ZONE_UNKNOWN`,
         `QUANTITY_INVALID`, `PERCENTILE_INVALID`, `DIMENSION_INVALID`,
-        `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_AVAILABLE`,
+        `FILTER_INVALID`, `LIMIT_INVALID`. UNIMPLEMENTED `FEATURE_NOT_SUPPORTED`,
         metadata `feature`: what this server cannot do yet, such as `cost`.
         """
 
@@ -259,7 +259,7 @@ class MetricsCollectorServicer(metaclass=abc.ABCMeta):
         Everything that is recorded after the server's first headers, and perhaps
         what was recorded a moment before. A reader that is too slow loses observations and is told
         how many. INVALID_ARGUMENT `FILTER_INVALID`, `DIMENSION_INVALID`.
-        UNIMPLEMENTED `FEATURE_NOT_AVAILABLE` where this server cannot.
+        UNIMPLEMENTED `FEATURE_NOT_SUPPORTED` where this server cannot.
         """
 
     @abc.abstractmethod
@@ -273,7 +273,7 @@ class MetricsCollectorServicer(metaclass=abc.ABCMeta):
         Each message holds the next bytes of the file; the last one holds the
         number of rows. A stream that ended without that number is not whole: start
         again. The reasons of QueryUsage, and `EXPORT_INVALID`. UNIMPLEMENTED
-        `FEATURE_NOT_AVAILABLE` for a format that this server cannot write.
+        `FEATURE_NOT_SUPPORTED` for a format that this server cannot write.
         """
 
 def add_MetricsCollectorServicer_to_server(servicer: MetricsCollectorServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

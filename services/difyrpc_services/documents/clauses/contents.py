@@ -20,15 +20,22 @@ _MOST_ENTRIES = 1500  # rows
 
 def drop_contents(rows: Sequence[Row], slots: Sequence[Slot]) -> None:
     """Sets `dropped` of every row of a table of contents."""
-    for row in rows:
-        if not row.silent and _LEADERS.search(row.text[-60:]) and len(row.text) < 2 * _LONGEST_ENTRY:
-            row.dropped = True
+    led = {index for index, row in enumerate(rows) if _is_led(row)}
+    for index in led:
+        rows[index].dropped = True
     first_slots = {slot.row: slot for slot in slots if not slot.inline}
     keys = {index: _key(rows, index, slot) for index, slot in first_slots.items()}
     for index, row in enumerate(rows):
         if len(row.text) <= 30 and _HEADING.match(folded(row.text)):
-            _drop_below_heading(rows, index, first_slots, keys)
+            _drop_below_heading(rows, index, first_slots, keys, led)
     _drop_repeated_runs(rows, first_slots, keys)
+
+
+def _is_led(row: Row) -> bool:
+    """Whether leaders, or the format, say that this is an entry."""
+    if row.silent or len(row.text) > 2 * _LONGEST_ENTRY:
+        return False
+    return bool(_LEADERS.search(row.text[-60:])) or (row.dropped and row.element.contents_entry)
 
 
 def _key(rows: Sequence[Row], index: int, slot: Slot) -> str:
@@ -42,9 +49,11 @@ def _key(rows: Sequence[Row], index: int, slot: Slot) -> str:
     return f"{marker.style}|{marker.steps}|{letters}"
 
 
-def _drop_below_heading(rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, str]) -> None:
-    if any(row.dropped for row in rows[heading + 1 : heading + 4]):
-        _drop_led(rows, heading)
+def _drop_below_heading(
+    rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, str], led: set[int]
+) -> None:
+    if led & set(range(heading + 1, heading + 5)):
+        _drop_led(rows, heading, led)
         return
     last = min(len(rows), heading + _MOST_ENTRIES)
     inside = [index for index in range(heading + 1, last) if index in slots]
@@ -65,11 +74,11 @@ def _same_number(one: Slot, other: Slot) -> bool:
     return one.markers[0].style == other.markers[0].style and one.markers[0].steps == other.markers[0].steps
 
 
-def _drop_led(rows: Sequence[Row], heading: int) -> None:
+def _drop_led(rows: Sequence[Row], heading: int, led: set[int]) -> None:
     """Drops heading and entries where leaders tell the entries, with the few short rows between them."""
     last = heading
     for index in range(heading + 1, min(len(rows), heading + _MOST_ENTRIES)):
-        if rows[index].dropped:
+        if index in led:
             last = index
         elif index - last > 3 or len(rows[index].text) > _LONGEST_ENTRY:
             break

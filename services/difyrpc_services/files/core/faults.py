@@ -73,7 +73,7 @@ def disk_full(what: str) -> ResourceExhausted:
 
 def not_built(feature: str) -> Unimplemented:
     """Answers the error for what this release does not do."""
-    return Unimplemented("FEATURE_NOT_BUILT", "this server does not have {feature} yet", feature=feature)
+    return Unimplemented("FEATURE_NOT_SUPPORTED", "this server does not have {feature} yet", feature=feature)
 
 
 def check_generation(file: File, wanted: int | None) -> None:

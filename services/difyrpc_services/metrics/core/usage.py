@@ -282,7 +282,7 @@ def _filled(points: dict[int, Sums], steps: int) -> list[tuple[int, Sums]]:
 def _refuse_cost(quantities: Sequence[Quantity], rank_by: Quantity | None) -> None:
     if Quantity.COST in quantities or rank_by is Quantity.COST:
         raise Unimplemented(
-            "FEATURE_NOT_AVAILABLE", "this server has no price table: {feature} cannot be answered", feature="cost"
+            "FEATURE_NOT_SUPPORTED", "this server has no price table: {feature} cannot be answered", feature="cost"
         )
 
 

@@ -11,7 +11,7 @@ from made_documents import SENTENCE
 from difyrpc_services.documents.backends.memory import MemoryBackend
 from difyrpc_services.documents.backends.workers import WorkersBackend
 from difyrpc_services.documents.chunking import Chunking
-from difyrpc_services.documents.core import Documents, Source
+from difyrpc_services.documents.core import Documents
 from difyrpc_services.documents.settings import DocumentsSettings
 from difyrpc_services.documents.values import (
     Highlight,
@@ -21,6 +21,7 @@ from difyrpc_services.documents.values import (
     ParseOptions,
     Progress,
     RenderTask,
+    Source,
     SplitTask,
     Summary,
     TextPart,

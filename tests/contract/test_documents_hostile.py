@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from made_documents import SENTENCE
 
 from difyrpc_services.documents.backends.workers import WorkersBackend
-from difyrpc_services.documents.core import Documents, Source
-from difyrpc_services.documents.values import Limits, ParseOptions
+from difyrpc_services.documents.core import Documents
+from difyrpc_services.documents.values import Limits, ParseOptions, Source
 from difyrpc_services.runtime.errors import Internal, ServiceError
 from difyrpc_services.runtime.workers import WorkerLimits
 

@@ -7,10 +7,11 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from difyrpc_services.documents.chunking import Chunk, Chunking
+from difyrpc_services.documents.checks import check_chunking, check_options, check_render, check_stated
+from difyrpc_services.documents.chunking import Chunk
 from difyrpc_services.documents.formats.reading import Notice, too_large
 from difyrpc_services.documents.values import (
     ChunkPart,
@@ -26,6 +27,7 @@ from difyrpc_services.documents.values import (
     PicturePart,
     Progress,
     RenderTask,
+    Source,
     SplitTask,
     Summary,
     Task,
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 IN_PLACE: Final = 1024 * 1024  # bytes; larger pieces are copied and hashed in a thread
-MOST_RANGES: Final = 100  # options.proto, ParseOptions.pages
-MOST_HIGHLIGHTS: Final = 1_000  # documents.proto, RenderPageRequest.highlights
 
 
 class Run(Protocol):
@@ -81,22 +81,6 @@ class FileSource(Protocol):
         """Answers the bytes of one file; FILE_NOT_FOUND."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where a document is: exactly one of content, chunks, file and url."""
-
-    content: bytes | None = None
-    chunks: AsyncIterator[bytes] | None = None
-    file: str = ""
-    url: str = ""
-    name: str = ""
-    media_type: str = ""
-    size_bytes: int | None = None
-    """Length that the caller states."""
-    sha256: bytes = b""
-    """Hash that the caller states; empty = none."""
-
-
 class Documents:
     """Parses, renders and splits for tenants."""
 
@@ -134,7 +118,7 @@ class Documents:
 
     async def render(self, tenant: str, source: Source, task: RenderTask) -> PicturePart:
         """Answers the picture of one page."""
-        _check_render(task)
+        check_render(task)
         with Blob() as content:
             await self._gather(source, content, self.limits.content_bytes)
             run = self._backend.run(tenant, task, content, seconds=self.limits.seconds)
@@ -146,7 +130,7 @@ class Documents:
 
     async def split(self, tenant: str, text: str, task: SplitTask) -> list[Chunk]:
         """Answers the chunks of a text."""
-        _check_chunking(task.chunking, "chunking")
+        check_chunking(task.chunking, "chunking")
         chunks: list[Chunk] = []
         with Blob.of(text.encode("utf-8")) as content:
             if content.size > self.limits.content_bytes:
@@ -170,7 +154,7 @@ class Documents:
                 await _store(chunk, content, digest, limit)
         if not content.size:
             raise InvalidArgument("EMPTY_CONTENT", "the document has no bytes", field="content")
-        _check_stated(source, content.size, digest.digest())
+        check_stated(source, content.size, digest.digest())
         return digest.digest()
 
     def _chunks(self, source: Source) -> AsyncIterator[bytes]:
@@ -198,67 +182,6 @@ async def _store(chunk: bytes, content: Blob, digest: _Hash, limit: int) -> None
     else:
         content.write(chunk)
         digest.update(chunk)
-
-
-def _check_stated(source: Source, size: int, sha256: bytes) -> None:
-    """Refuses bytes that are not what the caller said they would be."""
-    if source.size_bytes is not None and source.size_bytes != size:
-        raise InvalidArgument(
-            "SIZE_DIFFERS",
-            "{found} bytes came, {stated} were stated",
-            field="spec.size_bytes",
-            found=size,
-            stated=source.size_bytes,
-        )
-    if source.sha256 and source.sha256 != sha256:
-        raise InvalidArgument(
-            "SHA256_DIFFERS",
-            "the bytes have the SHA-256 {found}, {stated} was stated",
-            field="spec.sha256",
-            found=sha256.hex(),
-            stated=source.sha256.hex(),
-        )
-
-
-def check_options(options: ParseOptions) -> None:
-    """Refuses options that no document could satisfy; BAD_OPTION, OCR_NOT_INSTALLED."""
-    if options.ocr == "always":
-        raise FailedPrecondition("OCR_NOT_INSTALLED", "no optical character recognition is installed here")
-    if len(set(options.outputs)) < len(options.outputs):
-        raise bad_option("options.outputs", "each output may be named once")
-    if len(options.pages) > MOST_RANGES:
-        raise bad_option("options.pages", f"there may be {MOST_RANGES} ranges")
-    end = 0
-    for place, (first, last) in enumerate(options.pages):
-        if first <= end or (last and last < first) or end < 0:
-            raise bad_option(f"options.pages[{place}]", "ranges begin at 1, rise and do not touch what is before")
-        end = last or -1
-    _check_chunking(options.chunking, "options.chunking")
-
-
-def _check_chunking(chunking: Chunking, field: str) -> None:
-    if not 20 <= chunking.size <= 100_000:
-        raise bad_option(f"{field}.size", "it is 20 to 100000")
-    if not 0 <= chunking.overlap <= chunking.size // 2:
-        raise bad_option(f"{field}.overlap", "it is 0 to half of size")
-    if chunking.mode == "parent_child" and not 5 <= chunking.child_size <= chunking.size:
-        raise bad_option(f"{field}.child_size", "it is 5 to size")
-    if chunking.mode == "parent_child" and chunking.overlap > chunking.child_size // 2:
-        raise bad_option(f"{field}.overlap", "it is 0 to half of child_size")
-    if chunking.boundary == "separator" and not 0 < len(chunking.separator) <= 100:
-        raise bad_option(f"{field}.separator", "it has 1 to 100 characters")
-
-
-def _check_render(task: RenderTask) -> None:
-    if not 18 <= task.dpi <= 600:
-        raise bad_option("dpi", "it is 18 to 600")
-    if len(task.highlights) > MOST_HIGHLIGHTS:
-        raise bad_option("highlights", f"there may be {MOST_HIGHLIGHTS}")
-
-
-def bad_option(field: str, rule: str) -> InvalidArgument:
-    """Answers the error for an option outside of its range."""
-    return InvalidArgument("BAD_OPTION", "{option}: {rule}", field=field, option=field, rule=rule)
 
 
 class _Counts:

@@ -12,11 +12,11 @@ from difyrpc.documents.v1 import documents_pb2_grpc as rpc
 from difyrpc_services.documents.backends.memory import MemoryBackend
 from difyrpc_services.documents.backends.stored_files import StoredFiles
 from difyrpc_services.documents.backends.workers import WorkersBackend
-from difyrpc_services.documents.core import Backend, Documents, Source
+from difyrpc_services.documents.core import Backend, Documents
 from difyrpc_services.documents.measures import WorkerMeasures
 from difyrpc_services.documents.servicer import DocumentParser
 from difyrpc_services.documents.settings import DocumentsSettings
-from difyrpc_services.documents.values import ParseOptions
+from difyrpc_services.documents.values import ParseOptions, Source
 from difyrpc_services.runtime.errors import ServiceError
 from difyrpc_services.runtime.server import ServerSettings
 from difyrpc_services.runtime.service import Check, House, Service

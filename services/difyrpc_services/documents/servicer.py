@@ -9,8 +9,9 @@ import grpc
 
 from difyrpc.documents.v1 import documents_pb2 as pb
 from difyrpc.documents.v1 import documents_pb2_grpc as rpc
-from difyrpc_services.documents import messages
-from difyrpc_services.documents.core import Documents, Source
+from difyrpc_services.documents import messages, requests
+from difyrpc_services.documents.core import Documents
+from difyrpc_services.documents.values import Source
 from difyrpc_services.runtime.caller import current_caller
 from difyrpc_services.runtime.errors import InvalidArgument, ResourceExhausted
 
@@ -28,7 +29,7 @@ class DocumentParser(rpc.DocumentParserServicer):
         self, request: pb.ParseRequest, context: grpc.aio.ServicerContext[pb.ParseRequest, pb.ParseResponse]
     ) -> pb.ParseResponse:
         """Parses one document and answers it whole."""
-        options = messages.options_of(request.options)
+        options = requests.options_of(request.options)
         parsed = await self._documents.parse(current_caller().tenant, _source(request), options)
         response = messages.parsed_message(parsed)
         self._check_size(response.ByteSize())
@@ -41,7 +42,7 @@ class DocumentParser(rpc.DocumentParserServicer):
     ) -> AsyncIterator[pb.ParseStreamResponse]:
         """Parses one document and answers its parts as they are ready."""
         spec = await _spec(request_iterator)
-        options = messages.options_of(spec.options)
+        options = requests.options_of(spec.options)
         if spec.WhichOneof("source") is not None:
             await _no_more(request_iterator)
         source = _streamed(spec, request_iterator)
@@ -56,7 +57,7 @@ class DocumentParser(rpc.DocumentParserServicer):
         context: grpc.aio.ServicerContext[pb.RenderPageRequest, pb.RenderPageResponse],
     ) -> pb.RenderPageResponse:
         """Renders one page as a picture."""
-        task = messages.render_task_of(request)
+        task = requests.render_task_of(request)
         picture = await self._documents.render(current_caller().tenant, _source(request), task)
         self._check_size(len(picture.image))
         return pb.RenderPageResponse(
@@ -72,7 +73,7 @@ class DocumentParser(rpc.DocumentParserServicer):
         self, request: pb.SplitTextRequest, context: grpc.aio.ServicerContext[pb.SplitTextRequest, pb.SplitTextResponse]
     ) -> pb.SplitTextResponse:
         """Cuts text into chunks."""
-        task = messages.split_task_of(request)
+        task = requests.split_task_of(request)
         chunks = await self._documents.split(current_caller().tenant, request.text, task)
         response = pb.SplitTextResponse(chunks=map(messages.chunk_message, chunks))
         self._check_size(response.ByteSize())
@@ -105,18 +106,18 @@ def _source(request: pb.ParseRequest | pb.RenderPageRequest) -> Source:
     return Source(content=content, file=request.file, url=request.url, name=request.name, media_type=media_type)
 
 
-async def _spec(requests: AsyncIterator[pb.ParseStreamRequest]) -> pb.ParseSpec:
-    async for request in requests:
+async def _spec(iterator: AsyncIterator[pb.ParseStreamRequest]) -> pb.ParseSpec:
+    async for request in iterator:
         if request.WhichOneof("part") == "spec":
             return request.spec
         break
     raise InvalidArgument("NO_SPEC", "the first message must hold the spec", field="spec")
 
 
-def _streamed(spec: pb.ParseSpec, requests: AsyncIterator[pb.ParseStreamRequest]) -> Source:
+def _streamed(spec: pb.ParseSpec, iterator: AsyncIterator[pb.ParseStreamRequest]) -> Source:
     named = spec.WhichOneof("source") is not None
     return Source(
-        chunks=None if named else _chunks(requests),
+        chunks=None if named else _chunks(iterator),
         file=spec.file,
         url=spec.url,
         name=spec.name,
@@ -126,14 +127,14 @@ def _streamed(spec: pb.ParseSpec, requests: AsyncIterator[pb.ParseStreamRequest]
     )
 
 
-async def _no_more(requests: AsyncIterator[pb.ParseStreamRequest]) -> None:
+async def _no_more(iterator: AsyncIterator[pb.ParseStreamRequest]) -> None:
     """Refuses bytes beside a source that the spec names."""
-    async for _ in requests:
+    async for _ in iterator:
         raise InvalidArgument("UNEXPECTED_PART", "the spec names a source, so nothing may follow it", field="part")
 
 
-async def _chunks(requests: AsyncIterator[pb.ParseStreamRequest]) -> AsyncIterator[bytes]:
-    async for request in requests:
+async def _chunks(iterator: AsyncIterator[pb.ParseStreamRequest]) -> AsyncIterator[bytes]:
+    async for request in iterator:
         if request.WhichOneof("part") != "chunk":
             raise InvalidArgument("UNEXPECTED_PART", "after the spec there are chunks alone", field="part")
         yield request.chunk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,6 +54,22 @@ class ParseOptions:
     running: bool = False
     """Headers and footers stand in text, Markdown and chunks."""
     limits: Limits = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a document is: exactly one of content, chunks, file and url."""
+
+    content: bytes | None = None
+    chunks: AsyncIterator[bytes] | None = None
+    file: str = ""
+    url: str = ""
+    name: str = ""
+    media_type: str = ""
+    size_bytes: int | None = None
+    """Length that the caller states."""
+    sha256: bytes = b""
+    """Hash that the caller states; empty = none."""
 
 
 @dataclass(frozen=True, kw_only=True)

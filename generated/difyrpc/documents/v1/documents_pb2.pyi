@@ -575,7 +575,7 @@ class RenderPageRequest(google.protobuf.message.Message):
     `PAGE_NOT_FOUND`.
     """
     dpi: builtins.float
-    """Pixels an inch, 18 to 600; unset = 144. A picture of more than 40 million
+    """Pixels an inch, 18 to 600; unset = 144. A picture of more than 25 million
     pixels is INVALID_ARGUMENT `BAD_OPTION`.
     """
     max_width_pixels: builtins.int

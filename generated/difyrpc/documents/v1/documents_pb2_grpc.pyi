@@ -29,20 +29,23 @@ class DocumentParserStub:
       bytes), `UNSUPPORTED_TYPE` (metadata `type`, and `formats` that can be
       read), `CORRUPT` (not what its type demands; truncated), `ENCRYPTED` (the
       password is missing or wrong; metadata `password` says which), `NO_PAGES`,
-      `BAD_OPTION` (a value outside of its range).
+      `BAD_OPTION` (a value outside of its range; metadata `option`),
+      `BAD_FILE_NAME`.
     - FAILED_PRECONDITION: `NEEDS_OCR` (no page has text of its own and OCR is
       off or not installed), `OCR_NOT_INSTALLED`, `TOKENIZER_NOT_INSTALLED`,
       `FILES_NOT_AVAILABLE` (no FileStorage is set up to read `file` from).
     - OUT_OF_RANGE: `PAGE_NOT_FOUND`.
     - NOT_FOUND: `FILE_NOT_FOUND`.
-    - PERMISSION_DENIED: `URL_NOT_ALLOWED`.
+    - PERMISSION_DENIED: `URL_NOT_ALLOWED`, `FILE_NOT_READABLE`.
     - RESOURCE_EXHAUSTED: `TOO_LARGE` (the input, its pages or what it expands
       to; metadata `limit` and `value`), `OUT_OF_MEMORY`, `RESPONSE_TOO_LARGE`
       (use ParseStream), `QUEUE_FULL` (with RetryInfo).
     - DEADLINE_EXCEEDED: `TIMED_OUT` (metadata `seconds`).
-    - UNAVAILABLE: `WORKERS_NOT_READY` (with RetryInfo).
-    - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE` and what else
-      this build does not have, each by its own reason.
+    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE` (both with
+      RetryInfo).
+    - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE`,
+      `LIMIT_NOT_SETTABLE` and what else this build does not have, each by its
+      own reason.
     - INTERNAL: `PARSER_CRASHED` (the worker died on this document; metadata
       `cause`). Repeating it is unlikely to help.
     """
@@ -114,20 +117,23 @@ class DocumentParserAsyncStub:
       bytes), `UNSUPPORTED_TYPE` (metadata `type`, and `formats` that can be
       read), `CORRUPT` (not what its type demands; truncated), `ENCRYPTED` (the
       password is missing or wrong; metadata `password` says which), `NO_PAGES`,
-      `BAD_OPTION` (a value outside of its range).
+      `BAD_OPTION` (a value outside of its range; metadata `option`),
+      `BAD_FILE_NAME`.
     - FAILED_PRECONDITION: `NEEDS_OCR` (no page has text of its own and OCR is
       off or not installed), `OCR_NOT_INSTALLED`, `TOKENIZER_NOT_INSTALLED`,
       `FILES_NOT_AVAILABLE` (no FileStorage is set up to read `file` from).
     - OUT_OF_RANGE: `PAGE_NOT_FOUND`.
     - NOT_FOUND: `FILE_NOT_FOUND`.
-    - PERMISSION_DENIED: `URL_NOT_ALLOWED`.
+    - PERMISSION_DENIED: `URL_NOT_ALLOWED`, `FILE_NOT_READABLE`.
     - RESOURCE_EXHAUSTED: `TOO_LARGE` (the input, its pages or what it expands
       to; metadata `limit` and `value`), `OUT_OF_MEMORY`, `RESPONSE_TOO_LARGE`
       (use ParseStream), `QUEUE_FULL` (with RetryInfo).
     - DEADLINE_EXCEEDED: `TIMED_OUT` (metadata `seconds`).
-    - UNAVAILABLE: `WORKERS_NOT_READY` (with RetryInfo).
-    - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE` and what else
-      this build does not have, each by its own reason.
+    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE` (both with
+      RetryInfo).
+    - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE`,
+      `LIMIT_NOT_SETTABLE` and what else this build does not have, each by its
+      own reason.
     - INTERNAL: `PARSER_CRASHED` (the worker died on this document; metadata
       `cause`). Repeating it is unlikely to help.
     """
@@ -198,20 +204,23 @@ class DocumentParserServicer(metaclass=abc.ABCMeta):
       bytes), `UNSUPPORTED_TYPE` (metadata `type`, and `formats` that can be
       read), `CORRUPT` (not what its type demands; truncated), `ENCRYPTED` (the
       password is missing or wrong; metadata `password` says which), `NO_PAGES`,
-      `BAD_OPTION` (a value outside of its range).
+      `BAD_OPTION` (a value outside of its range; metadata `option`),
+      `BAD_FILE_NAME`.
     - FAILED_PRECONDITION: `NEEDS_OCR` (no page has text of its own and OCR is
       off or not installed), `OCR_NOT_INSTALLED`, `TOKENIZER_NOT_INSTALLED`,
       `FILES_NOT_AVAILABLE` (no FileStorage is set up to read `file` from).
     - OUT_OF_RANGE: `PAGE_NOT_FOUND`.
     - NOT_FOUND: `FILE_NOT_FOUND`.
-    - PERMISSION_DENIED: `URL_NOT_ALLOWED`.
+    - PERMISSION_DENIED: `URL_NOT_ALLOWED`, `FILE_NOT_READABLE`.
     - RESOURCE_EXHAUSTED: `TOO_LARGE` (the input, its pages or what it expands
       to; metadata `limit` and `value`), `OUT_OF_MEMORY`, `RESPONSE_TOO_LARGE`
       (use ParseStream), `QUEUE_FULL` (with RetryInfo).
     - DEADLINE_EXCEEDED: `TIMED_OUT` (metadata `seconds`).
-    - UNAVAILABLE: `WORKERS_NOT_READY` (with RetryInfo).
-    - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE` and what else
-      this build does not have, each by its own reason.
+    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE` (both with
+      RetryInfo).
+    - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE`,
+      `LIMIT_NOT_SETTABLE` and what else this build does not have, each by its
+      own reason.
     - INTERNAL: `PARSER_CRASHED` (the worker died on this document; metadata
       `cause`). Repeating it is unlikely to help.
     """

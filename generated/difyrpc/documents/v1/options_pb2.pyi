@@ -69,7 +69,7 @@ class _OcrPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     `NEEDS_OCR`; single pages without text give a warning.
     """
     OCR_POLICY_AUTO: _OcrPolicy.ValueType  # 2
-    """For pages without usable text."""
+    """For pages without usable text. Where OCR is not installed, as NEVER."""
     OCR_POLICY_ALWAYS: _OcrPolicy.ValueType  # 3
     """For every page; the file's own text is not used."""
 
@@ -83,7 +83,7 @@ OCR_POLICY_NEVER: OcrPolicy.ValueType  # 1
 `NEEDS_OCR`; single pages without text give a warning.
 """
 OCR_POLICY_AUTO: OcrPolicy.ValueType  # 2
-"""For pages without usable text."""
+"""For pages without usable text. Where OCR is not installed, as NEVER."""
 OCR_POLICY_ALWAYS: OcrPolicy.ValueType  # 3
 """For every page; the file's own text is not used."""
 global___OcrPolicy = OcrPolicy
@@ -325,7 +325,9 @@ class OcrOptions(google.protobuf.message.Message):
     POLICY_FIELD_NUMBER: builtins.int
     LANGUAGES_FIELD_NUMBER: builtins.int
     policy: global___OcrPolicy.ValueType
-    """When. What is not installed is FAILED_PRECONDITION `OCR_NOT_INSTALLED`."""
+    """When. ALWAYS where it is not installed is FAILED_PRECONDITION
+    `OCR_NOT_INSTALLED`.
+    """
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Languages as BCP 47 tags, the likeliest first, up to 8; empty = the
@@ -452,7 +454,8 @@ class ParseLimits(google.protobuf.message.Message):
     """
     @property
     def time(self) -> google.protobuf.duration_pb2.Duration:
-        """Longest work of a worker, waiting not counted. More is DEADLINE_EXCEEDED
+        """Longest work on the document: from its start in a worker, waiting not
+        counted, until the caller took the last part. More is DEADLINE_EXCEEDED
         `TIMED_OUT`.
         """
 

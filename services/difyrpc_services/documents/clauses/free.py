@@ -19,7 +19,7 @@ _MONTHS = "January|February|March|April|May|June|July|August|September|October|N
 _AMOUNT = re.compile(
     rf"(?:million|billion|thousand|hundred|trillion|per\s?cent|percent|times|(?:{_MONTHS})\b|(?:(?:calendar|business|working|Business)\s)?"
     r"(?:[dD]ays?|weeks?|months?|years?|hours?|minutes?|shares?|units?|copies|pages?|miles?|feet|acres?)\b|[%‰$€£¥°/×x*+=<>]|"
-    r"(?:万|亿|元|倍|米|吨|公里|千克|公斤|厘米|毫米|年|月|日|天|个|号|时|分|秒|周|人|名|份|台|套|件|次|层|幢|栋|室|楼|kg|km|mm|cm)|"
+    r"(?:[条款项章节编條項節編]|万|亿|元|倍|米|吨|公里|千克|公斤|厘米|毫米|年|月|日|天|个|号|时|分|秒|周|人|名|份|台|套|件|次|层|幢|栋|室|楼|kg|km|mm|cm)|"
     r"[ap]\.?m\b|o'clock|st\b|nd\b|rd\b|th\b)"
 )  # fmt: skip
 _STREET = re.compile(

@@ -227,8 +227,8 @@ def _is_wrapped(rows: list[Row]) -> bool:
     if len(widths) < 8 or any(row.element.lines for row in rows):
         return True
     widest = widths[int(len(widths) * 0.97)]
-    near = sum(1 for width in widths if 0.75 * widest <= width <= widest * 1.05)
-    return widest <= 150 and near >= 0.25 * len(widths)
+    near = sum(1 for width in widths if 0.88 * widest <= width <= widest * 1.05)
+    return widest <= 150 and near >= max(3, 0.06 * len(widths))
 
 
 def _usual_width(rows: list[Row]) -> float:

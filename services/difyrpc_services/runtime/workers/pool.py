@@ -28,6 +28,7 @@ from difyrpc_services.runtime.workers.turns import Turns
 log = logging.getLogger(__name__)
 
 PAUSES: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before each further try to start a worker
+TRIES: Final = 10  # workers that may die idle, one after the other, before a job gives up
 NEAR_THE_LIMIT: Final = 0.75  # of the memory limit; a crash above it counts as a lack of memory
 
 
@@ -169,13 +170,14 @@ class WorkerPool:
     async def _begin(self, run: JobRun, job: Job, content: Blob, tenant: str, seconds: float) -> Worker:
         """Waits for a worker and gives it the job; goes on to the next if one died idle."""
         began = time.monotonic()
-        while True:
+        for _ in range(TRIES):
             self._check_queue(tenant)
             worker = await self._turns.take(tenant)
             self._busy.add(worker)
             if await self._give(worker, job, content, seconds):
                 run.waiting_seconds = time.monotonic() - began
                 return worker
+        raise PoolNotReady("workers end before they take a job")
 
     async def _give(self, worker: Worker, job: Job, content: Blob, seconds: float) -> bool:
         """Answers whether the worker has the job; one that died before it began gives way to the next."""

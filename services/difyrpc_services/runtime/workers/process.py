@@ -65,10 +65,8 @@ class Worker:
 
     def give(self, function: str, options: bytes, content: Blob, *, cpu_seconds: float, memory_bytes: int) -> None:
         """Hands it a job and sets the limits for it; OSError if it is gone."""
-        memory = self.virtual_bytes + content.size + memory_bytes
-        resource.prlimit(self.pid, resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
-        limit = math.ceil(self.cpu_seconds + cpu_seconds) + 1
-        resource.prlimit(self.pid, resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+        self._limit(resource.RLIMIT_AS, self.virtual_bytes + content.size + memory_bytes)
+        self._limit(resource.RLIMIT_CPU, math.ceil(self.cpu_seconds + cpu_seconds) + 1)
         frames.send_request(self._sock, function, options, content.fileno())
         self.jobs += 1
 
@@ -99,6 +97,12 @@ class Worker:
                 return await asyncio.shield(self.ended)
         except TimeoutError:
             return Exit(status=-1)
+
+    def _limit(self, kind: int, value: int) -> None:
+        """Sets a soft limit; the hard one, which only root may raise, stays."""
+        _, hard = resource.prlimit(self.pid, kind)
+        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.prlimit(self.pid, kind, (soft, hard))
 
     async def _read(self, length: int) -> bytes:
         loop = asyncio.get_running_loop()

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from difyrpc_services.documents.elements import Box, Element
+from difyrpc_services.documents.formats.pdf.aligned import aligned_tables
 from difyrpc_services.documents.formats.pdf.columns import PrintedLine, block_of, zones_of
 from difyrpc_services.documents.formats.pdf.drawing import drawing_of
 from difyrpc_services.documents.formats.pdf.paragraphs import Style, elements_of
 from difyrpc_services.documents.formats.pdf.running import Margin, Place
-from difyrpc_services.documents.formats.pdf.tables import FoundTable, aligned_tables, rows_of, ruled_tables
+from difyrpc_services.documents.formats.pdf.tables import FoundTable, rows_of, ruled_tables
 from difyrpc_services.documents.formats.pdf.text import Fragment, PageText, garbled_share
 from difyrpc_services.documents.formats.reading import Tables
 from difyrpc_services.documents.formats.words import joined

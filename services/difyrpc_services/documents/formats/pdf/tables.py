@@ -1,4 +1,4 @@
-"""Makes tables out of ruled grids, and out of text that stands in aligned columns."""
+"""Makes tables out of ruled grids."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from difyrpc_services.documents.formats.words import joined
 NEAR: Final = 3.0  # points between ends of lines that meet
 COVERED: Final = 0.7  # of a cell's edge must be drawn to be a border
 MOST_LINES: Final = 1_500  # more make a drawing, not a table
-ALIGNED_CONFIDENCE: Final = 0.7
-_MARKER: Final = re.compile(
-    r"[(（\[]?[\w一-鿿]{1,6}[)）\].、．:：]?|[•●◦▪■–—*-]|第.{1,8}[条章节]|(?:\d+\.)+\d*\.?", re.ASCII
-)
 _NUMERIC: Final = re.compile(r"[\d.,%¥$€£+\-–—/:()\s]+")
 
 Split = Callable[[Fragment, list[float]], list[Fragment]]
@@ -140,7 +136,7 @@ def _filled(grid: Grid, pieces: list[Fragment]) -> Table | None:
                 height, width = _extent(owner, row, column)
                 content = cell_text(texts.get((row, column), []))
                 cells.append((row, column, height, width, content, texts.get((row, column), [])))
-    header = _header_rows([(row, height, content, members) for row, _, height, _, content, members in cells], rows)
+    header = header_rows([(row, height, content, members) for row, _, height, _, content, members in cells], rows)
     return Table(
         rows=rows,
         columns=columns,
@@ -218,7 +214,7 @@ def cell_text(fragments: Sequence[Fragment]) -> str:
     return joined([" ".join(fragment.text for fragment in row) for row in rows_of(list(fragments))])
 
 
-def _header_rows(cells: list[tuple[int, int, str, list[Fragment]]], rows: int) -> int:
+def header_rows(cells: list[tuple[int, int, str, list[Fragment]]], rows: int) -> int:
     """Guesses how many rows are header: the first, if it is bold alone, or words above numbers."""
     if rows < 2:
         return 0
@@ -233,89 +229,3 @@ def _header_rows(cells: list[tuple[int, int, str, list[Fragment]]], rows: int) -
     if (bold and bold_below * 2 < len(rest)) or (words and numbers_below):
         return min(max(height for height, _, _ in first), rows - 1)
     return 0
-
-
-def aligned_tables(fragments: list[Fragment]) -> tuple[list[FoundTable], list[Fragment]]:
-    """Answers tables of text in aligned columns without lines, and the fragments that are in none."""
-    found: list[FoundTable] = []
-    taken: set[int] = set()
-    run: list[list[Fragment]] = []
-    for row in [*rows_of(fragments), []]:
-        if len(row) >= 2 and (not run or _continues(run, row)):
-            run.append(row)
-            continue
-        _close(run, found, taken)
-        run = [row] if len(row) >= 2 else []
-    return found, [fragment for fragment in fragments if id(fragment) not in taken]
-
-
-def _continues(run: list[list[Fragment]], row: list[Fragment]) -> bool:
-    """Answers whether a row stands close enough under a run of rows."""
-    height = max(fragment.bottom - fragment.top for fragment in row)
-    return row[0].top - max(fragment.bottom for fragment in run[-1]) <= 1.8 * height
-
-
-def _close(run: list[list[Fragment]], found: list[FoundTable], taken: set[int]) -> None:
-    if len(run) < 3:
-        return
-    columns = _columns([fragment for row in run for fragment in row])
-    if len(columns) < 2 or not _tabular(run, columns):
-        return
-    members = [fragment for row in run for fragment in row]
-    cells = []
-    for number, row in enumerate(run):
-        by_column: dict[int, list[Fragment]] = {}
-        for fragment in row:
-            by_column.setdefault(_column_of(columns, fragment), []).append(fragment)
-        cells += [(number, column, cell_text(group), group) for column, group in sorted(by_column.items())]
-    header = _header_rows([(row, 1, text, group) for row, _, text, group in cells], len(run))
-    table = Table(
-        rows=len(run),
-        columns=len(columns),
-        cells=tuple(Cell(row=row, column=column, text=text, header=row < header) for row, column, text, _ in cells),
-    )
-    taken.update(id(fragment) for fragment in members)
-    found.append(
-        FoundTable(
-            table,
-            min(fragment.left for fragment in members),
-            min(fragment.top for fragment in members),
-            max(fragment.right for fragment in members),
-            max(fragment.bottom for fragment in members),
-            ALIGNED_CONFIDENCE,
-            members[0].size,
-        )
-    )
-
-
-def _columns(fragments: list[Fragment]) -> list[tuple[float, float]]:
-    """Answers the horizontal ranges that text covers."""
-    found: list[tuple[float, float]] = []
-    for left, right in sorted((fragment.left, fragment.right) for fragment in fragments):
-        if found and left <= found[-1][1] + 2:
-            found[-1] = (found[-1][0], max(found[-1][1], right))
-        else:
-            found.append((left, right))
-    return found
-
-
-def _column_of(columns: list[tuple[float, float]], fragment: Fragment) -> int:
-    middle = (fragment.left + fragment.right) / 2
-    return min(range(len(columns)), key=lambda index: max(columns[index][0] - middle, middle - columns[index][1], 0))
-
-
-def _tabular(run: list[list[Fragment]], columns: list[tuple[float, float]]) -> bool:
-    """Answers whether rows are a table: neither a numbered list, nor a contents page, nor columns of running text."""
-    places = len(run) * len(columns)
-    if sum(len(row) for row in run) < 0.6 * places:
-        return False
-    if len(columns) == 2:
-        firsts = [row[0].text.strip() for row in run]
-        if sum(bool(_MARKER.fullmatch(text)) for text in firsts) * 2 > len(firsts):
-            return False
-    if sum("...." in fragment.text or "……" in fragment.text for row in run for fragment in row) * 2 > len(run):
-        return False
-    widths = [right - left for left, right in columns]
-    lengths = [len(fragment.text) for row in run for fragment in row]
-    running = sum(length > 45 for length in lengths) * 2 > len(lengths)
-    return not (running and max(widths) > 150)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -62,9 +63,20 @@ class Process:
 @contextmanager
 def state_folder() -> Iterator[Path]:
     """A folder with a short path that the embedded PostgreSQL's user may enter."""
-    with tempfile.TemporaryDirectory(prefix="difyrpc-e2e-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="difyrpc-e2e-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        try:
+            yield folder
+        finally:
+            wait_until_free(folder / "postgres/guard.lock")  # a killed server's PostgreSQL ends a moment after it
+
+
+def wait_until_free(lock: Path) -> None:
+    """Blocks in the kernel until the lock's holder has ended, if there is one."""
+    if lock.exists():
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @contextmanager

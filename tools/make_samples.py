@@ -47,19 +47,31 @@ CHINESE_HEADER = "工业设备采购及技术服务合同　　XL-CG-2025-0426"
 
 _BODY = ParagraphStyle("body", fontName="Times-Roman", fontSize=10.5, leading=14, alignment=TA_JUSTIFY, spaceAfter=6)
 _STYLES = {
-    "title": ParagraphStyle("title", _BODY, fontName="Times-Bold", fontSize=17, leading=22, alignment=TA_CENTER, spaceAfter=16),
+    "title": ParagraphStyle(
+        "title", _BODY, fontName="Times-Bold", fontSize=17, leading=22, alignment=TA_CENTER, spaceAfter=16
+    ),
     "centred": ParagraphStyle("centred", _BODY, alignment=TA_CENTER, spaceBefore=8, spaceAfter=8),
     "party": ParagraphStyle("party", _BODY, fontName="Times-Bold", fontSize=13, leading=18, alignment=TA_CENTER),
-    "heading": ParagraphStyle("heading", _BODY, fontName="Times-Bold", fontSize=12, alignment=TA_CENTER, spaceBefore=8, spaceAfter=8),
+    "heading": ParagraphStyle(
+        "heading", _BODY, fontName="Times-Bold", fontSize=12, alignment=TA_CENTER, spaceBefore=8, spaceAfter=8
+    ),
     "article": ParagraphStyle(
-        "article", _BODY, fontName="Times-Bold", fontSize=12, leading=16, alignment=TA_CENTER, spaceBefore=14, spaceAfter=8, keepWithNext=1
+        "article",
+        _BODY,
+        fontName="Times-Bold",
+        fontSize=12,
+        leading=16,
+        alignment=TA_CENTER,
+        spaceBefore=14,
+        spaceAfter=8,
+        keepWithNext=1,
     ),
     "section": _BODY,
     "item": ParagraphStyle("item", _BODY, leftIndent=1.4 * cm, firstLineIndent=-0.7 * cm),
     "subitem": ParagraphStyle("subitem", _BODY, leftIndent=2.4 * cm, firstLineIndent=-0.7 * cm),
     "listed": ParagraphStyle("listed", _BODY, leftIndent=0.7 * cm, firstLineIndent=-0.7 * cm),
     "cell": ParagraphStyle("cell", _BODY, fontSize=9.5, leading=12, alignment=0, spaceAfter=0),
-}  # fmt: skip
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +79,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
     check = parser.parse_args(arguments).check
-    makers: dict[str, Callable[[], bytes]] = {"supply-agreement.pdf": english_pdf, "procurement-contract-zh.docx": chinese_docx}
+    makers: dict[str, Callable[[], bytes]] = {
+        "supply-agreement.pdf": english_pdf,
+        "procurement-contract-zh.docx": chinese_docx,
+    }
     stale = []
     for name, make in makers.items():
         path, made = FOLDER / name, make()
@@ -115,13 +130,24 @@ class _Agreement(BaseDocTemplate):
 
     def __init__(self, target: io.BytesIO, pages: int) -> None:
         super().__init__(
-            target, pagesize=A4, leftMargin=2.5 * cm, rightMargin=2.5 * cm, topMargin=2.6 * cm, bottomMargin=2.4 * cm, invariant=1,
-            title=ENGLISH_HEADER, author="Harbour & Vale Medical Limited", creator="", producer="",
-        )  # fmt: skip
+            target,
+            pagesize=A4,
+            leftMargin=2.5 * cm,
+            rightMargin=2.5 * cm,
+            topMargin=2.6 * cm,
+            bottomMargin=2.4 * cm,
+            invariant=1,
+            title=ENGLISH_HEADER,
+            author="Harbour & Vale Medical Limited",
+            creator="",
+            producer="",
+        )
         self.pages = pages
         frame = Frame(self.leftMargin, self.bottomMargin, self.width, self.height, id="body")
         cover = Frame(self.leftMargin, self.bottomMargin, self.width, self.height - 5 * cm, id="cover")
-        self.addPageTemplates([PageTemplate(id="Cover", frames=[cover]), PageTemplate(id="Text", frames=[frame], onPage=self._running)])
+        self.addPageTemplates(
+            [PageTemplate(id="Cover", frames=[cover]), PageTemplate(id="Text", frames=[frame], onPage=self._running)]
+        )
 
     def _running(self, canvas: Canvas, _: BaseDocTemplate) -> None:
         canvas.saveState()
@@ -217,12 +243,19 @@ def _pdf_table(rows: list[list[str]]) -> Flowable:
     cells = [[Paragraph(escape(cell), _STYLES["cell"]) for cell in row] for row in rows]
     widths = {4: [2.6 * cm, 7.2 * cm, 3.1 * cm, 3.1 * cm]}[len(rows[0])]
     return Table(
-        cells, colWidths=widths, repeatRows=1,
-        style=TableStyle([
-            ("GRID", (0, 0), (-1, -1), 0.6, colors.black), ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke),
-            ("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("TOPPADDING", (0, 0), (-1, -1), 4), ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
-        ]),
-    )  # fmt: skip
+        cells,
+        colWidths=widths,
+        repeatRows=1,
+        style=TableStyle(
+            [
+                ("GRID", (0, 0), (-1, -1), 0.6, colors.black),
+                ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke),
+                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+                ("TOPPADDING", (0, 0), (-1, -1), 4),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
+            ]
+        ),
+    )
 
 
 def _signatures() -> Flowable:
@@ -287,7 +320,9 @@ def _add_page_numbers(paragraph: DocxParagraph) -> None:
     for text, field in (("第 ", "PAGE"), (" 页 共 ", "NUMPAGES"), (" 页", "")):
         paragraph.add_run(text)
         if field:
-            paragraph._p.append(parse_xml(f'<w:fldSimple {nsdecls("w")} w:instr="{field}"><w:r><w:t>1</w:t></w:r></w:fldSimple>'))
+            paragraph._p.append(
+                parse_xml(f'<w:fldSimple {nsdecls("w")} w:instr="{field}"><w:r><w:t>1</w:t></w:r></w:fldSimple>')
+            )
 
 
 def _add_line(document: DocxDocument, line: str, number_id: int) -> None:
@@ -327,7 +362,11 @@ def _add_contents(document: DocxDocument) -> None:
 
 
 def _add_signatures(document: DocxDocument) -> None:
-    for text in ("甲方（盖章）：　　　　　　　　　　乙方（盖章）：", "代表签字：　　　　　　　　　　　　代表签字：", "日期：　　　年　　月　　日　　　　日期：　　　年　　月　　日"):
+    for text in (
+        "甲方（盖章）：　　　　　　　　　　乙方（盖章）：",
+        "代表签字：　　　　　　　　　　　　代表签字：",
+        "日期：　　　年　　月　　日　　　　日期：　　　年　　月　　日",
+    ):
         document.add_paragraph(text)
 
 

@@ -7,8 +7,34 @@ from random import Random
 
 from contracts_generator.layout import ExpectedClause, Paragraph
 
-CHAPTERS = ["总则", "合同的订立", "权利和义务", "监督管理", "违约责任", "法律责任", "争议解决", "附则", "数据与隐私", "交付与验收", "价款与支付"]
-TITLES = ["定义", "付款方式", "交付期限", "验收标准", "保密义务", "知识产权", "不可抗力", "违约金", "合同解除", "通知", "适用法律", "质量保证", "保险"]
+CHAPTERS = [
+    "总则",
+    "合同的订立",
+    "权利和义务",
+    "监督管理",
+    "违约责任",
+    "法律责任",
+    "争议解决",
+    "附则",
+    "数据与隐私",
+    "交付与验收",
+    "价款与支付",
+]
+TITLES = [
+    "定义",
+    "付款方式",
+    "交付期限",
+    "验收标准",
+    "保密义务",
+    "知识产权",
+    "不可抗力",
+    "违约金",
+    "合同解除",
+    "通知",
+    "适用法律",
+    "质量保证",
+    "保险",
+]
 SENTENCES = [
     "当事人应当按照约定全面履行自己的义务，遵循诚信原则，根据合同的性质、目的和交易习惯履行通知、协助、保密等义务。",
     "任何一方未经对方书面同意，不得将本合同项下的权利义务转让给第三方。",
@@ -20,10 +46,26 @@ SENTENCES = [
     "供方应当提供产品合格证明、使用说明书以及其他必要的技术资料。",
 ]
 MISLEADING = [
-    "依照{article}的规定处理，", "{article}规定的情形，", "适用{article}第二款、{article}的规定，", "{article}至{article}所称的主体，", "按照{chapter}规定的程序，",
-    "属于{article}第（三）项情形的，", "根据《物流管理条例》{article}的规定，", "自2021年5月3日起，", "金额超过1.5万元的，", "依照{article}和{article}的约定，",
-]  # fmt: skip
-ITEMS = ["提供虚假材料；", "未按照规定备案；", "拒绝接受监督检查；", "泄露在工作中知悉的商业秘密；", "法律、行政法规规定的其他情形；", "货物的名称、规格和数量；", "价款和支付的期限；"]
+    "依照{article}的规定处理，",
+    "{article}规定的情形，",
+    "适用{article}第二款、{article}的规定，",
+    "{article}至{article}所称的主体，",
+    "按照{chapter}规定的程序，",
+    "属于{article}第（三）项情形的，",
+    "根据《物流管理条例》{article}的规定，",
+    "自2021年5月3日起，",
+    "金额超过1.5万元的，",
+    "依照{article}和{article}的约定，",
+]
+ITEMS = [
+    "提供虚假材料；",
+    "未按照规定备案；",
+    "拒绝接受监督检查；",
+    "泄露在工作中知悉的商业秘密；",
+    "法律、行政法规规定的其他情形；",
+    "货物的名称、规格和数量；",
+    "价款和支付的期限；",
+]
 DIGITS = "零一二三四五六七八九"
 TRADITIONAL = str.maketrans("条节编则务约义权规应当书处违责质验赔偿数据", "條節編則務約義權規應當書處違責質驗賠償數據")
 
@@ -51,7 +93,12 @@ class Draft:
 
     def ordinal(self, value: int, word: str, inserted: int = 0) -> str:
         """Answers 第十二条之一 in the writing of this text."""
-        figures = {"han": chinese(value), "plain": str(value), "wide": str(value).translate(_WIDE), "spaced": f" {value} "}[self.digits]
+        figures = {
+            "han": chinese(value),
+            "plain": str(value),
+            "wide": str(value).translate(_WIDE),
+            "spaced": f" {value} ",
+        }[self.digits]
         return f"第{figures}{word}" + (f"之{chinese(inserted)}" if inserted else "")
 
     def prose(self, low: int = 1, high: int = 3) -> str:
@@ -113,7 +160,9 @@ def chinese_paragraphs(random: Random) -> tuple[list[Paragraph], list[ExpectedCl
     return paragraphs, expected, header
 
 
-def _traditional(paragraphs: list[Paragraph], expected: list[ExpectedClause]) -> tuple[list[Paragraph], list[ExpectedClause]]:
+def _traditional(
+    paragraphs: list[Paragraph], expected: list[ExpectedClause]
+) -> tuple[list[Paragraph], list[ExpectedClause]]:
     return (
         [Paragraph(text=item.text.translate(TRADITIONAL), role=item.role, depth=item.depth) for item in paragraphs],
         [ExpectedClause(item.kind, item.number, item.parent, item.title.translate(TRADITIONAL)) for item in expected],

@@ -8,11 +8,40 @@ from random import Random
 from contracts_generator.layout import ExpectedClause, Paragraph
 
 TITLES = [
-    "Term", "Payment", "Delivery of Goods", "Confidentiality", "Limitation of Liability", "Force Majeure", "Notices", "Audit Rights", "Governing Law",
-    "Representations and Warranties of the Supplier", "Intellectual Property", "Assignment", "Termination for Cause", "Effect of Termination", "Insurance",
-    "Service Levels", "Acceptance", "Dispute Resolution", "No Waiver", "Entire Agreement", "Severability", "Taxes", "Price Review", "Export Control",
-    "Change Control", "Data Protection", "Personnel", "Subcontractors", "Records", "Publicity", "Non-Solicitation", "Title and Risk", "Set-Off",
-]  # fmt: skip
+    "Term",
+    "Payment",
+    "Delivery of Goods",
+    "Confidentiality",
+    "Limitation of Liability",
+    "Force Majeure",
+    "Notices",
+    "Audit Rights",
+    "Governing Law",
+    "Representations and Warranties of the Supplier",
+    "Intellectual Property",
+    "Assignment",
+    "Termination for Cause",
+    "Effect of Termination",
+    "Insurance",
+    "Service Levels",
+    "Acceptance",
+    "Dispute Resolution",
+    "No Waiver",
+    "Entire Agreement",
+    "Severability",
+    "Taxes",
+    "Price Review",
+    "Export Control",
+    "Change Control",
+    "Data Protection",
+    "Personnel",
+    "Subcontractors",
+    "Records",
+    "Publicity",
+    "Non-Solicitation",
+    "Title and Risk",
+    "Set-Off",
+]
 SENTENCES = [
     "The Supplier shall perform its duties with reasonable skill and care and in line with good industry practice.",
     "Nothing in this Agreement makes either Party the agent of the other, and neither may bind the other.",
@@ -39,12 +68,30 @@ MISLEADING = [
     "Interest accrues at 3.5 percent above the base rate; see {section}. The Customer may object in time.",
 ]
 ITEMS = [
-    "the goods that the order names;", "any loss caused by delay;", "the cost of transport and storage;", "all taxes that the law of the seat imposes;",
-    "records of every delivery, kept for six years;", "such other information as a Party may reasonably ask for;", "the fees of advisers;",
-    "a list of the sites, with the number of users of each;", "damage to property of third parties;", "breach of the duty of confidence;",
-]  # fmt: skip
+    "the goods that the order names;",
+    "any loss caused by delay;",
+    "the cost of transport and storage;",
+    "all taxes that the law of the seat imposes;",
+    "records of every delivery, kept for six years;",
+    "such other information as a Party may reasonably ask for;",
+    "the fees of advisers;",
+    "a list of the sites, with the number of users of each;",
+    "damage to property of third parties;",
+    "breach of the duty of confidence;",
+]
 ROMANS = "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx".split()
-TERMS = ["Affiliate", "Business Day", "Claim", "Deliverable", "Effective Date", "Fees", "Goods", "Losses", "Order", "Territory"]
+TERMS = [
+    "Affiliate",
+    "Business Day",
+    "Claim",
+    "Deliverable",
+    "Effective Date",
+    "Fees",
+    "Goods",
+    "Losses",
+    "Order",
+    "Territory",
+]
 
 
 @dataclass
@@ -104,16 +151,24 @@ def english_paragraphs(random: Random) -> tuple[list[Paragraph], list[ExpectedCl
     front = [Paragraph(text="MASTER SERVICES AGREEMENT", role="heading")]
     if random.random() < 0.6:
         front.extend(_contents(draft))
-    front.append(Paragraph(text="This Agreement is made on the Effective Date between Alder Works Limited and Beacon Retail, Inc."))
+    front.append(
+        Paragraph(
+            text="This Agreement is made on the Effective Date between Alder Works Limited and Beacon Retail, Inc."
+        )
+    )
     return [*front, *draft.paragraphs], draft.expected, header
 
 
 def _contents(draft: Draft) -> list[Paragraph]:
     leaders = draft.random.choice((" ........ ", " . . . . . . . . ", "  ", "\t"))
     paged = leaders.strip() or draft.random.random() < 0.7
-    listed = [Paragraph(text=draft.random.choice(("TABLE OF CONTENTS", "CONTENTS", "Table of Contents")), role="heading")]
+    listed = [
+        Paragraph(text=draft.random.choice(("TABLE OF CONTENTS", "CONTENTS", "Table of Contents")), role="heading")
+    ]
     for place, (depth, entry) in enumerate(draft.contents):
-        listed.append(Paragraph(text=entry + (f"{leaders}{2 + place // 4}" if paged else ""), role="contents", depth=depth))
+        listed.append(
+            Paragraph(text=entry + (f"{leaders}{2 + place // 4}" if paged else ""), role="contents", depth=depth)
+        )
     return listed
 
 
@@ -147,7 +202,10 @@ def _article(draft: Draft, number: int) -> None:
         holder = draft.expect("article", str(number), "", title.upper())
     else:
         heading = title.upper() if shape == "decimal" else title
-        draft.say(f"{number}. {heading}" + ("" if shape != "flat" else f". {draft.prose()}"), role="heading" if shape != "flat" else "body")
+        draft.say(
+            f"{number}. {heading}" + ("" if shape != "flat" else f". {draft.prose()}"),
+            role="heading" if shape != "flat" else "body",
+        )
         draft.contents.append((0, f"{number}. {heading}"))
         holder = draft.expect("section", str(number), "", heading)
         if shape == "flat":
@@ -213,7 +271,9 @@ def _definitions(draft: Draft, holder: str) -> None:
 def _quotation(draft: Draft, article: int) -> None:
     """Adds the clauses of another contract, in quotation marks."""
     draft.say("The old agreement is amended, with effect from its date, to read as follows:")
-    first = draft.random.choice((f"Section {article}.{draft.random.randint(1, 9)}", f"{article + 1}.1", f"Article {roman(article + 1)}"))
+    first = draft.random.choice(
+        (f"Section {article}.{draft.random.randint(1, 9)}", f"{article + 1}.1", f"Article {roman(article + 1)}")
+    )
     draft.say(f"“{first} Costs. {draft.random.choice(SENTENCES)}")
     draft.say(f"(a) {draft.random.choice(ITEMS)}")
     draft.say(f"(b) {draft.random.choice(ITEMS)}")

@@ -100,7 +100,11 @@ class GeneratedContract:
         heading = ParagraphStyle("heading", body, fontName="Times-Bold", spaceBefore=6)
         story = []
         for paragraph in self.paragraphs:
-            style = heading if paragraph.role == "heading" else ParagraphStyle("item", body, leftIndent=18 * paragraph.depth)
+            style = (
+                heading
+                if paragraph.role == "heading"
+                else ParagraphStyle("item", body, leftIndent=18 * paragraph.depth)
+            )
             if paragraph.role == "table":
                 story.append(_printed_table(paragraph.text))
                 continue
@@ -166,7 +170,9 @@ def _printed_table(text: str) -> object:
     from reportlab.lib import colors
     from reportlab.platypus import Table, TableStyle
 
-    return Table([row.split("\t") for row in text.split("\n")], style=TableStyle([("GRID", (0, 0), (-1, -1), 0.5, colors.black)]))
+    return Table(
+        [row.split("\t") for row in text.split("\n")], style=TableStyle([("GRID", (0, 0), (-1, -1), 0.5, colors.black)])
+    )
 
 
 def columns(text: str) -> int:

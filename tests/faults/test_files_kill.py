@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import random
 import signal
@@ -14,7 +13,8 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc.error_details_pb2 import ErrorInfo
-from processes import Process, serve
+from killing import Doom, Life
+from processes import Process
 from statuses import details
 
 from difyrpc.files.v1 import files_pb2 as pb
@@ -55,7 +55,7 @@ class Client:
     async def work_on(self, stub: Any, server: Process) -> None:
         chunks = self.rng.randrange(2, 40)
         while True:
-            await self.work(stub, Doom(server, chunks, self.rng.uniform(0, 0.05)))
+            await self.work(stub, Doom(server.popen.kill, chunks, self.rng.uniform(0, 0.05)))
             chunks = self.rng.randrange(0, 20)
 
     async def work(self, stub: Any, doom: Doom) -> None:
@@ -68,7 +68,7 @@ class Client:
         async for answer in stub.WriteUpload(self.rest(doom)):
             assert answer.committed_bytes >= self.acknowledged
             self.acknowledged = answer.committed_bytes
-        if doom.sent % 3 == 0:
+        if doom.acts % 3 == 0:
             doom.strike()
         file = (await stub.FinishUpload(pb.FinishUploadRequest(upload=self.upload, size_bytes=SIZE))).file
         self.contents[file.name], self.upload = self.content, ""
@@ -107,22 +107,6 @@ class Client:
         return b"".join([part.chunk.data async for part in stub.DownloadFile(pb.DownloadFileRequest(name=name))])
 
 
-class Doom:
-    """Kills a server so many chunks from now, and a moment later than that."""
-
-    def __init__(self, server: Process, chunks: int, delay_seconds: float) -> None:
-        self._server, self._chunks, self._delay = server, chunks, delay_seconds
-        self.sent = 0
-
-    def count(self) -> None:
-        self.sent += 1
-        if self.sent == self._chunks:
-            self.strike()
-
-    def strike(self) -> None:
-        asyncio.get_running_loop().call_later(self._delay, self._server.popen.send_signal, signal.SIGKILL)
-
-
 @pytest.mark.timeout(300)
 async def test_no_acknowledged_byte_is_lost(
     database: Database, database_settings: DatabaseSettings, tmp_path: Path
@@ -136,28 +120,15 @@ async def test_no_acknowledged_byte_is_lost(
     for _ in range(ROUNDS):
         await one_life(client, tmp_path, env)
     await nothing_is_left_over(database, tmp_path / "files")
-    async with Life(tmp_path, env) as server, grpc.aio.insecure_channel(server.target) as channel:
+    async with Life("files", state=tmp_path, env=env) as server, grpc.aio.insecure_channel(server.target) as channel:
         client.upload = ""
         await client.check(rpc.FileStorageStub(channel))
     assert len(client.contents) > ROUNDS
 
 
 async def one_life(client: Client, state: Path, env: Mapping[str, str]) -> None:
-    async with Life(state, env) as server:
+    async with Life("files", state=state, env=env) as server:
         await client.run(server)
-
-
-class Life:
-    """A server process that is started off the event loop."""
-
-    def __init__(self, state: Path, env: Mapping[str, str]) -> None:
-        self._serving = serve("files", state=state, env=env)
-
-    async def __aenter__(self) -> Process:
-        return await asyncio.to_thread(self._serving.__enter__)
-
-    async def __aexit__(self, *failure: object) -> None:
-        await asyncio.to_thread(self._serving.__exit__, None, None, None)
 
 
 async def nothing_is_left_over(database: Database, root: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from resiliparse.parse.lang import detect_fast
 
 LEAST: Final = 40  # letters; fewer say nothing
-MOST: Final = 20_000  # characters that are looked at
+MOST: Final = 5_000  # characters that are looked at
 _UNSURE: Final = 1_200  # resiliparse's distance above which its answer is a guess
 
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from difyrpc_services.documents.clauses.assembly import assemble
+from difyrpc_services.documents.clauses.beginnings import judge_beginnings
 from difyrpc_services.documents.clauses.contents import drop_contents
 from difyrpc_services.documents.clauses.outline import choose
 from difyrpc_services.documents.clauses.quotes import mark_quoted
 from difyrpc_services.documents.clauses.rows import Row, rows_of
+from difyrpc_services.documents.clauses.running import drop_running
 from difyrpc_services.documents.clauses.slots import slots_of
 from difyrpc_services.documents.elements import Clause, Element
 
@@ -22,15 +24,18 @@ _SAMPLE = 20_000  # characters that tell the language
 def find_clauses(elements: Sequence[Element], profile: Profile = "auto") -> list[Clause]:
     """Answers the clauses in reading order, parents before children; empty when the text has none.
 
-    `profile` says which writing of numbers to read; `auto` takes the language of most of the text, `none` finds nothing.
+    `profile` says which numbers to read; `auto` takes the language of most of the text, `none` finds nothing.
     """
     if profile == "none":
         return []
     rows = rows_of(elements)
+    drop_running(rows)
+    judge_beginnings(rows)
     language = language_of(rows) if profile == "auto" else profile
     mark_quoted(rows)
-    drop_contents(rows, slots_of(rows, language))
     slots = slots_of(rows, language)
+    drop_contents(rows, slots)
+    slots = [slot for slot in slots if not rows[slot.row].dropped]
     return assemble(rows, slots, choose(slots), language)
 
 

@@ -43,7 +43,13 @@ def assemble(rows: Sequence[Row], slots: Sequence[Slot], choices: Sequence[Choic
     starts = {draft.slot.row for draft in drafts}
     elements = _rows_by_element(rows)
     return [
-        _clause(draft, ids, _visible(draft.choice.parent, ids, parents), rows, starts, elements, language)
+        _clause(
+            draft,
+            ids[draft.choice.slot],
+            _visible(draft.choice.parent, ids, parents),
+            title=_title(draft, rows, starts, language),
+            row_counts=elements,
+        )
         for draft in shown
     ]
 
@@ -89,7 +95,7 @@ def _free_kind(marker: Marker, parent: _Draft | None, language: str) -> ClauseKi
         return "section" if len(marker.steps) == 2 else "paragraph"
     if below in ("article", "section", "paragraph", "definition", "recital"):
         return "item"
-    if below in ("exhibit", "schedule") and not marker.heading:
+    if below in ("exhibit", "schedule") and (language == "zh" or not marker.heading):
         return "item"
     if marker.dotted or marker.style in ("一、", "I.", "A."):
         return "article" if language == "zh" else "section"
@@ -188,33 +194,42 @@ def _visible(parent: int, ids: dict[int, str], parents: dict[int, int]) -> str:
     return ids.get(parent, "")
 
 
-def _clause(
-    draft: _Draft,
-    ids: dict[int, str],
-    parent_id: str,
-    rows: Sequence[Row],
-    starts: set[int],
-    row_counts: dict[int, int],
-    language: str,
-) -> Clause:
-    index = draft.slot.row
-    marker = draft.choice.marker
-    following = [row for row in rows[index + 1 : index + 8] if not row.dropped][:3]
-    next_is_free = index + 1 not in starts
-    end = draft.pieces[0][2] if draft.pieces else None
-    title = (
-        ""
-        if draft.slot.inline
-        else title_of(marker, _cut([rows[index], *following], end), language, next_is_free=next_is_free)
-    )
-    pieces = [(row, start, stop) for row, start, stop in draft.pieces]
-    elements: dict[str, Element] = {row.element.id: row.element for row, _, _ in pieces}
-    boxes = [row.box for row, _, _ in pieces if row.box is not None]
+def _clause(draft: _Draft, id_: str, parent_id: str, *, title: str, row_counts: dict[int, int]) -> Clause:
+    elements: dict[str, Element] = {row.element.id: row.element for row, _, _ in draft.pieces}
+    boxes = [row.box for row, _, _ in draft.pieces if row.box is not None]
     pages = sorted({box.page for box in boxes} or {element.page for element in elements.values() if element.page})
     return Clause(
-        id=ids[draft.choice.slot], kind=draft.kind or "item", number=marker.written.strip(), normal_number=draft.normal, title=title,
-        text=_text(pieces, row_counts), parent_id=parent_id, pages=tuple(pages), boxes=enclosing(boxes), element_ids=tuple(elements),
-    )  # fmt: skip
+        id=id_,
+        kind=draft.kind or "item",
+        number=draft.choice.marker.written.strip(),
+        normal_number=draft.normal,
+        title=title,
+        text=_text(draft.pieces, row_counts),
+        parent_id=parent_id,
+        pages=tuple(pages),
+        boxes=enclosing(boxes),
+        element_ids=tuple(elements),
+    )
+
+
+def _title(draft: _Draft, rows: Sequence[Row], starts: set[int], language: str) -> str:
+    if draft.slot.inline:
+        return ""
+    following = _following(rows, draft.slot.row, starts)
+    end = draft.pieces[0][2] if draft.pieces else None
+    own = _cut([rows[draft.slot.row], *following], end)
+    return title_of(draft.choice.marker, own, language, next_is_free=bool(following))
+
+
+def _following(rows: Sequence[Row], index: int, starts: set[int]) -> list[Row]:
+    """Answers the next rows, three at most, up to where another clause begins."""
+    found: list[Row] = []
+    for place in range(index + 1, min(index + 10, len(rows))):
+        if place in starts or len(found) == 3:
+            break
+        if not rows[place].dropped:
+            found.append(rows[place])
+    return found
 
 
 def _cut(rows: list[Row], end: int | None) -> list[Row]:

@@ -10,9 +10,23 @@ from difyrpc_services.documents.clauses.numbering import CHINESE_DIGITS, Step, c
 
 _NUMBER = rf"[{CHINESE_DIGITS}\d](?:[{CHINESE_DIGITS}\d ]{{0,14}}[{CHINESE_DIGITS}\d])?"
 _STYLES = {
-    "编": "part", "編": "part", "篇": "part", "部分": "part", "卷": "part", "分编": "subpart", "分編": "subpart", "章": "chapter", "节": "group",
-    "節": "group", "款": "subgroup", "项": "subgroup", "項": "subgroup", "目": "subgroup", "条": "unit", "條": "unit",
-}  # fmt: skip
+    "编": "part",
+    "編": "part",
+    "篇": "part",
+    "部分": "part",
+    "卷": "part",
+    "分编": "subpart",
+    "分編": "subpart",
+    "章": "chapter",
+    "节": "group",
+    "節": "group",
+    "款": "subgroup",
+    "项": "subgroup",
+    "項": "subgroup",
+    "目": "subgroup",
+    "条": "unit",
+    "條": "unit",
+}
 _ORDINAL = re.compile(
     rf"第\s?(?P<number>{_NUMBER})(?:\s?[-—]\s?(?P<dashed>\d{{1,2}}))?\s?(?P<word>分[编編]|部分|[编編篇卷章节節条條款项項目])"
     rf"(?:\s?[之の]\s?(?P<inserted>{_NUMBER})(?=[^{CHINESE_DIGITS}]|$))?(?P<space>\s*)"
@@ -123,8 +137,11 @@ def _annex(text: str) -> Marker | None:
 
 def _opening(text: str) -> Marker | None:
     for style, pattern, weight in (
-        ("recitals", _RECITALS, 1.0), ("whereas", _WHEREAS, 0.0), ("preamble", _PREAMBLE, 0.0), ("closing", _CLOSING, 1.0),
-    ):  # fmt: skip
+        ("recitals", _RECITALS, 1.0),
+        ("whereas", _WHEREAS, 0.0),
+        ("preamble", _PREAMBLE, 0.0),
+        ("closing", _CLOSING, 1.0),
+    ):
         match = pattern.match(text)
         if match:
             return Marker(style, RANKS[style], (), "", match.end() if style != "whereas" else 0, weight, heading=True)
@@ -136,7 +153,7 @@ def _opening(text: str) -> Marker | None:
 
 
 def _enumerated(text: str) -> list[Marker]:
-    """Answers the readings of （一） and 一、"""
+    """Answers the reading of an enclosed （一）, of a listed 一、 or none."""
     for style, pattern, weight in (("(一)", _ENCLOSED, 0.5), ("一、", _LISTED, 0.0)):
         match = pattern.match(text)
         value = chinese_number(match["number"]) if match else None

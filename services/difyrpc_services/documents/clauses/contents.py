@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from difyrpc_services.documents.clauses.markers import FREE, Slot
 from difyrpc_services.documents.clauses.numbering import folded
 from difyrpc_services.documents.clauses.rows import Row
 
-_LEADERS = re.compile(
-    r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$"
-)
+_LEADERS = re.compile(r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$")
 _HEADING = re.compile(r"(?:table\s+of\s+contents|contents|index|目\s*[录錄次])\s*:?$", re.IGNORECASE)
 _PAGE_AT_END = re.compile(r"(?:\s+|[\s.…·]{2,})(?:[ivxl]+|\d{1,4}|[A-Z]-\d{1,3})$")
 _LONGEST_ENTRY = 160  # characters
@@ -41,7 +40,7 @@ def _is_led(row: Row) -> bool:
 def _key(rows: Sequence[Row], index: int, slot: Slot) -> str:
     """Answers what an entry and the heading that it points at share."""
     marker = slot.markers[0]
-    rest = rows[index].written[marker.end :].strip()
+    rest = rows[index].written[marker.end : marker.end + 2 * _LONGEST_ENTRY].strip()
     if not rest and index + 1 < len(rows):
         rest = rows[index + 1].text
     rest = _PAGE_AT_END.sub("", folded(rest)).split(". ")[0]
@@ -65,7 +64,9 @@ def _drop_below_heading(
         end = next((index for index in inside[1:] if _same_number(slots[index], slots[first])), None)
     if end is None or any(len(rows[index].text) > _LONGEST_ENTRY for index in range(heading, end)):
         return
-    last_entry = max(index for index in inside if index < end and (index == first or _is_entry(rows[index], slots[index])))
+    last_entry = max(
+        index for index in inside if index < end and (index == first or _is_entry(rows[index], slots[index]))
+    )
     for index in range(heading, last_entry + 1):
         rows[index].dropped = True
 
@@ -103,6 +104,8 @@ def _drop_repeated_runs(rows: Sequence[Row], slots: dict[int, Slot], keys: dict[
 
 def _is_entry(row: Row, slot: Slot) -> bool:
     marker = slot.markers[0]
+    if len(row.text) > 2 * _LONGEST_ENTRY:
+        return False
     text = _PAGE_AT_END.sub("", row.written)
     return (
         len(text) <= _LONGEST_ENTRY
@@ -117,7 +120,7 @@ def _is_entry(row: Row, slot: Slot) -> bool:
 def _has_siblings(run: Sequence[int], keys: dict[int, str]) -> bool:
     """Whether headings of one kind follow each other; a part, its first chapter and its first section do not."""
     styles = [keys[index].partition("|")[0] for index in run]
-    return any(style == after for style, after in zip(styles, styles[1:], strict=False))
+    return any(style == after for style, after in pairwise(styles))
 
 
 def _drop_run(rows: Sequence[Row], run: Sequence[int], keys: dict[int, str], last_place: dict[str, int]) -> None:

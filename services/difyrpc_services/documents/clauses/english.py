@@ -41,8 +41,9 @@ _AGREED = re.compile(
 )
 _CLOSING = re.compile(
     r"(?:IN\s+WITNESS\s+WHEREOF|\[?\(?signature\s+pages?\s+(?:to\s+)?follows?|\[?remainder\s+of\s+(?:this\s+)?page|SIGNATURE\s+PAGE\s*$|EXECUTED\s+(?:as\s+a\s+deed|by\s+the\s+parties)|"
-    r"SIGNED\s+(?:by|for\s+and\s+on\s+behalf)\b|AS\s+WITNESS\s+the\s+hands)", re.IGNORECASE
-)  # fmt: skip
+    r"SIGNED\s+(?:by|for\s+and\s+on\s+behalf)\b|AS\s+WITNESS\s+the\s+hands)",
+    re.IGNORECASE,
+)
 _DEFINITION = re.compile(
     r"[\"“](?P<term>[^\"“”]{1,80})[\"”]\s*(?:\([^)]{1,60}\)\s*)?(?:,[^,]{1,60},\s*)?(?:,?\s*or\s+[\"“][^\"“”]{1,60}[\"”]\s*)?"
     r"(?:shall\s+)?(?:means?|has\s+the\s+(?:same\s+)?meaning|have\s+the\s+(?:same\s+)?meaning|refers?\s+to|is\s+defined|includes?|:)"
@@ -134,8 +135,12 @@ def _worded_weight(match: re.Match[str], rest: str, style: str) -> float:
 def _opening(text: str) -> Marker | None:
     """Answers the reading of what opens a part without counting it."""
     for style, pattern, weight in (
-        ("recitals", _RECITALS, 1.0), ("preamble", _PREAMBLE, 0.0), ("whereas", _WHEREAS, 2.0), ("agreed", _AGREED, 1.0), ("closing", _CLOSING, 1.0),
-    ):  # fmt: skip
+        ("recitals", _RECITALS, 1.0),
+        ("preamble", _PREAMBLE, 0.0),
+        ("whereas", _WHEREAS, 2.0),
+        ("agreed", _AGREED, 1.0),
+        ("closing", _CLOSING, 1.0),
+    ):
         match = pattern.match(text)
         if match:
             return Marker(style, RANKS[style], (), "", match.end() if style != "whereas" else 0, weight, heading=True)

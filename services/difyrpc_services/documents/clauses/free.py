@@ -21,7 +21,7 @@ _AMOUNT = re.compile(
     r"(?:[dD]ays?|weeks?|months?|years?|hours?|minutes?|shares?|units?|copies|pages?|miles?|feet|acres?)\b|[%‰$€£¥°/×x*+=<>]|"
     r"(?:[条款项章节编條項節編]|万|亿|元|倍|米|吨|公里|千克|公斤|厘米|毫米|年|月|日|天|个|号|时|分|秒|周|人|名|份|台|套|件|次|层|幢|栋|室|楼|kg|km|mm|cm)|"
     r"[ap]\.?m\b|o'clock|st\b|nd\b|rd\b|th\b)"
-)  # fmt: skip
+)
 _STREET = re.compile(
     r"(?:[A-Z][\w.'-]*\s){1,4}(?:Street|St\.|Avenue|Ave\.?|Road|Rd\.?|Boulevard|Blvd\.?|Drive|Lane|Plaza|Way|Floor)\b"
 )
@@ -167,12 +167,48 @@ def runs_in(rest: str) -> bool:
 
 _GOES_ON = re.compile(r"(?:[;,]\s*(?:and|or)|[;,])$")
 _SMALL = frozenset(
-    "a an and as at but by for from if in into of on or nor over per s that the their this its our your to under upon v vs via with within without".split()
+    (
+        "a",
+        "an",
+        "and",
+        "as",
+        "at",
+        "but",
+        "by",
+        "for",
+        "from",
+        "if",
+        "in",
+        "into",
+        "of",
+        "on",
+        "or",
+        "nor",
+        "over",
+        "per",
+        "s",
+        "that",
+        "the",
+        "their",
+        "this",
+        "its",
+        "our",
+        "your",
+        "to",
+        "under",
+        "upon",
+        "v",
+        "vs",
+        "via",
+        "with",
+        "within",
+        "without",
+    )
 )
 
 
 def reads_as_heading(text: str) -> bool:
-    """Whether the text is nothing, or a short line whose words begin with capitals, or short Chinese without a sentence."""
+    """Whether the text is nothing, a short line of words with capitals, or short Chinese without a sentence."""
     text = text.strip().rstrip(".:")
     if not text:
         return True

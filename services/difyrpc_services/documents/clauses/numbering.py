@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {
-    "〇": 0, "○": 0, "Ｏ": 0, "两": 2, "兩": 2, "壹": 1, "贰": 2, "貳": 2, "叁": 3, "參": 3, "肆": 4, "伍": 5, "陆": 6, "陸": 6,
-    "柒": 7, "捌": 8, "玖": 9,
-}  # fmt: skip
+_DIGITS = {
+    sign: value
+    for signs in ("零一二三四五六七八九", "〇壹贰叁肆伍陆柒捌玖", "○ 貳參  陸")
+    for value, sign in enumerate(signs)
+    if sign != " "
+} | {"两": 2, "兩": 2}
 _UNITS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
 _TENS = {"廿": 20, "卅": 30}
 CHINESE_DIGITS = "".join(_DIGITS) + "".join(_UNITS) + "".join(_TENS) + "万萬"
@@ -18,21 +20,15 @@ _ROMAN = re.compile(r"^M{0,3}(CM|CD|D?C{0,3})(XC|XL|L?X{0,3})(IX|IV|V?I{0,3})$")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
 _IDEOGRAPH_IN_PARENTHESES = "㈠㈡㈢㈣㈤㈥㈦㈧㈨㈩"
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE TEN ELEVEN TWELVE THIRTEEN FOURTEEN FIFTEEN SIXTEEN SEVENTEEN "
-        "EIGHTEEN NINETEEN TWENTY".split(),
-        start=1,
-    )
-} | {
-    word: value
-    for value, word in enumerate(
-        "FIRST SECOND THIRD FOURTH FIFTH SIXTH SEVENTH EIGHTH NINTH TENTH ELEVENTH TWELFTH THIRTEENTH FOURTEENTH "
-        "FIFTEENTH SIXTEENTH SEVENTEENTH EIGHTEENTH NINETEENTH TWENTIETH".split(),
-        start=1,
-    )
-}
+_CARDINALS = """
+    ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE TEN ELEVEN TWELVE THIRTEEN FOURTEEN FIFTEEN SIXTEEN SEVENTEEN EIGHTEEN
+    NINETEEN TWENTY
+"""
+_ORDINALS = """
+    FIRST SECOND THIRD FOURTH FIFTH SIXTH SEVENTH EIGHTH NINTH TENTH ELEVENTH TWELFTH THIRTEENTH FOURTEENTH FIFTEENTH
+    SIXTEENTH SEVENTEENTH EIGHTEENTH NINETEENTH TWENTIETH
+"""
+_WORDS = {word: value for words in (_CARDINALS, _ORDINALS) for value, word in enumerate(words.split(), start=1)}
 LARGEST = 99_999
 """No clause has a greater number; what is greater is an amount or a code."""
 

@@ -38,34 +38,40 @@ def slots_of(rows: Sequence[Row], language: str) -> list[Slot]:
 
 
 def _slots_of_row(index: int, row: Row, read: Reader, *, goes_on: bool) -> list[Slot]:
-    original = row.written[:MAX_ROW_CHARACTERS]
-    text = folded(original)
+    text = folded(row.written[:MAX_ROW_CHARACTERS])
     markers = read(text, automatic=bool(row.number))
-    markers = [marker for marker in markers if marker.weight > CONTRADICTED or row.number]
+    if row.number:
+        markers = [replace(marker, weight=max(marker.weight, 1.0)) for marker in markers]
+    markers = [marker for marker in markers if marker.weight > CONTRADICTED]
     if not markers:
         return []
     if goes_on and _CJK.search(text):
         markers = [replace(marker, heading=False) for marker in markers]
     if row.bold:
         markers = [replace(marker, weight=marker.weight + 0.5) for marker in markers]
-    slots = [_slot(index, row, 0, original, markers, row.begins)]
+    slots = [_slot(index, row, markers, offset=0, begins=row.begins)]
     offset = markers[0].end
     for _ in range(3):
         found = _inline(text, offset, read)
         if found is None:
             break
         offset, inner = found
-        slots.append(_slot(index, row, offset, original, inner, 2.0, inline=True))
+        slots.append(_slot(index, row, inner, offset=offset, begins=2.0))
         offset = inner[0].end
     return slots
 
 
-def _slot(
-    index: int, row: Row, offset: int, original: str, markers: Sequence[Marker], begins: float, *, inline: bool = False
-) -> Slot:
-    written = tuple(replace(marker, written=original[offset : offset + len(marker.written)]) for marker in markers)
+def _slot(index: int, row: Row, markers: Sequence[Marker], *, offset: int, begins: float) -> Slot:
+    text = row.written[:MAX_ROW_CHARACTERS]
+    written = tuple(replace(marker, written=text[offset : offset + len(marker.written)]) for marker in markers)
     return Slot(
-        row=index, offset=offset, markers=written, begins=begins, indent=row.indent, inline=inline, text=original
+        row=index,
+        offset=offset,
+        markers=written,
+        begins=begins,
+        indent=row.indent,
+        inline=offset > 0,
+        text=text,
     )
 
 

@@ -35,7 +35,7 @@ def title_of(marker: Marker, rows: Sequence[Row], language: str, *, next_is_free
         term = chinese_term if language == "zh" else english_term
         return term(folded(rows[0].written))
     first = rows[0]
-    rest = first.written[marker.end :].strip(_SEPARATORS + ("" if language == "zh" else " "))
+    rest = first.written[marker.end : marker.end + 400].strip(_SEPARATORS + ("" if language == "zh" else " "))
     if not rest:
         takes_next = marker.rank < FREE or (marker.dotted and len(marker.steps) == 1)
         return _next_row(rows[1:], language) if takes_next and next_is_free else ""

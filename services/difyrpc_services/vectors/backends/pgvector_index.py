@@ -22,6 +22,13 @@ log = logging.getLogger(__name__)
 
 MOST_DELAYS = 30
 """A collection that is never left alone gets its index after this many quiet times."""
+AGAIN_SECONDS = 1.0
+"""How soon an index that could not be made is tried again; each time twice as long, up to the next line."""
+LONGEST_SECONDS = 60.0
+
+
+class UnderWay(Exception):
+    """Another process makes an index of the collection, or a server that was killed left one half made."""
 
 
 @dataclass
@@ -39,6 +46,7 @@ class IndexBuilder:
     """Points from which on a collection gets an index."""
     quiet_seconds: float
     _waiting: dict[int, _Waiting] = field(default_factory=dict)
+    _tries: dict[int, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,17 +60,15 @@ class IndexBuilder:
                 (MAX_INDEXED_DIMENSION,),
             )
             for key, metric in await cursor.fetchall():
-                self._wait(key, Metric(metric))
+                self._wait(key, Metric(metric), self.quiet_seconds)
 
     async def stop(self) -> None:
         """Ends what waits and what is under way."""
-        for waiting in self._waiting.values():
-            if waiting.timer is not None:
-                waiting.timer.cancel()
-        self._waiting.clear()
+        self._forget()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._forget()
 
     async def settled(self) -> None:
         """Waits until nothing waits for quiet and nothing is under way."""
@@ -73,13 +79,19 @@ class IndexBuilder:
     def touched(self, collection: Collection) -> None:
         """Notes that points were written."""
         if not collection.is_indexed and collection.dimension <= MAX_INDEXED_DIMENSION:
-            self._wait(collection.key, collection.metric)
+            self._tries.pop(collection.key, None)
+            self._wait(collection.key, collection.metric, self.quiet_seconds)
 
     async def build(self, key: int, metric: Metric) -> bool:
-        """Makes the indexes of one collection if it is large enough; answers whether it has them now."""
+        """Makes the indexes of one collection if it is large enough; answers whether it has them now.
+
+        UnderWay when somebody else is at it: of two who make an index of one table, PostgreSQL ends one as a
+        deadlock, and that may be the one who is nearly done.
+        """
         async with self._one, self.database.connection() as connection:
             if not await self._is_large(connection, key):
                 return False
+            await _refuse_company(connection, key)
             schema, extension = await _schemas(connection)
             # The rest runs outside of a transaction: an index can only be made beside writers there.
             await connection.commit()
@@ -92,7 +104,7 @@ class IndexBuilder:
                 await _indexed(connection, schema, key, "metadata", metadata),
             ]
             if not all(made):
-                return False
+                raise UnderWay
             await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table_name(key))))
             await connection.execute(
                 sql.SQL("UPDATE {} SET is_indexed = true WHERE key = %s").format(
@@ -102,13 +114,23 @@ class IndexBuilder:
             )
             return True
 
-    def _wait(self, key: int, metric: Metric) -> None:
+    def _wait(self, key: int, metric: Metric, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         waiting = self._waiting.setdefault(key, _Waiting(loop.time()))
         if waiting.timer is not None:
             waiting.timer.cancel()
-        latest = waiting.since + MOST_DELAYS * self.quiet_seconds
-        waiting.timer = loop.call_at(min(loop.time() + self.quiet_seconds, latest), self._begin, key, metric)
+        latest = waiting.since + max(MOST_DELAYS * self.quiet_seconds, seconds)
+        waiting.timer = loop.call_at(min(loop.time() + seconds, latest), self._begin, key, metric)
+
+    def _wait_longer(self, key: int, metric: Metric) -> None:
+        tries = self._tries[key] = self._tries.get(key, 0) + 1
+        self._wait(key, metric, min(AGAIN_SECONDS * 2 ** (tries - 1), LONGEST_SECONDS))
+
+    def _forget(self) -> None:
+        for waiting in self._waiting.values():
+            if waiting.timer is not None:
+                waiting.timer.cancel()
+        self._waiting.clear()
 
     def _begin(self, key: int, metric: Metric) -> None:
         self._waiting.pop(key, None)
@@ -124,8 +146,12 @@ class IndexBuilder:
         try:
             if await self.build(key, metric):
                 log.info("collection %d is indexed", key)
+            self._tries.pop(key, None)
+        except UnderWay:
+            self._wait_longer(key, metric)
         except (ServiceError, psycopg.Error) as error:
-            log.warning("collection %d is searched without an index until its next upsert: %s", key, error)
+            log.warning("collection %d is searched without an index until it can be made: %s", key, error)
+            self._wait_longer(key, metric)
 
     async def _is_large(self, connection: Connection, key: int) -> bool:
         statement = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT %s) AS enough").format(
@@ -141,6 +167,16 @@ class IndexBuilder:
         cursor = await connection.execute(statement, (self.rows,))
         row = await cursor.fetchone()
         return row is not None and row[0] >= self.rows
+
+
+async def _refuse_company(connection: Connection, key: int) -> None:
+    """Raises UnderWay while anybody holds the lock that making an index takes; lets go of it at the commit."""
+    statement = sql.SQL("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT")
+    try:
+        await connection.execute(statement.format(sql.Identifier(table_name(key))))
+    except psycopg.errors.LockNotAvailable as error:
+        await connection.rollback()
+        raise UnderWay from error
 
 
 async def _indexed(connection: Connection, schema: str, key: int, name: str, how: sql.Composable) -> bool:

@@ -51,6 +51,11 @@ class Process:
     def token(self) -> str:
         return re.search(r"difyrpc_[a-z0-9]{12}_\w+", self.banner)[0]
 
+    def press_ctrl_c(self) -> int:
+        """Does what a terminal does: signals every process of the group; answers the exit status."""
+        os.killpg(self.popen.pid, signal.SIGINT)
+        return self.popen.wait(START_SECONDS)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Sends a signal and answers the exit status."""
         self.popen.send_signal(number)
@@ -88,6 +93,7 @@ def serve(*arguments: str, state: Path, env: Mapping[str, str] | None = None) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,
     )
     log: list[str] = []
     reader = threading.Thread(target=_collect, args=(popen.stderr, log), daemon=True)

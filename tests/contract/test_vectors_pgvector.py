@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vectors_core import NOON, Vectors, over_pgvector, vector
 
 from difyrpc_services.runtime.database import Database, DatabaseSettings
+from difyrpc_services.vectors.backends.pgvector_index import UnderWay
 from difyrpc_services.vectors.core.filters import (
     AllOf,
     AnyOf,
@@ -195,6 +197,31 @@ async def test_an_index_that_was_left_half_made_is_made_anew(database: Database)
     assert await vectors.engine.indexes.build(collection.key, collection.metric)
     assert (await vectors.ask(vector=vector(*[1.0] * 32), k=5)).plan is Plan.INDEX
     await vectors.close()
+
+
+async def test_of_two_processes_that_make_one_index_the_second_leaves_it_to_the_first(
+    database: Database, database_settings: DatabaseSettings
+) -> None:
+    first, _ = await filled(database, 3000, index_rows=50)
+    other = Database(database_settings)
+    await other.open()
+    second = over_pgvector(other, index_rows=50)
+    collection = await first.collections.get("a", "cases")
+    making = asyncio.create_task(first.engine.indexes.build(collection.key, collection.metric))
+    while not await index_is_under_way(other):
+        assert not making.done()
+    with pytest.raises(UnderWay):
+        await second.engine.indexes.build(collection.key, collection.metric)
+    assert await making
+    await first.close()
+    await second.close()
+    await other.close()
+
+
+async def index_is_under_way(database: Database) -> bool:
+    async with database.connection() as connection:
+        cursor = await connection.execute("SELECT FROM pg_stat_progress_create_index")
+        return await cursor.fetchone() is not None
 
 
 async def test_a_start_takes_up_the_indexes_that_are_missing(database: Database) -> None:

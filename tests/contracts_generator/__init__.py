@@ -1,4 +1,4 @@
-"""Makes contracts and statutes from a seed, with numbering that tries to mislead; what they hold is known by construction."""
+"""Makes contracts from a seed, with numbering that tries to mislead; what they hold is known by construction."""
 
 from __future__ import annotations
 

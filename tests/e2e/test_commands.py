@@ -38,7 +38,7 @@ def test_doctor_finds_a_misspelt_setting():
     ("env", "words"),
     [
         ({"DIFYRPC_AUTH": "nobody"}, "DIFYRPC_AUTH='nobody' is not one of keys, none"),
-        ({"DIFYRPC_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "the database does not answer"),
+        ({"DIFYRPC_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "Connection refused"),
     ],
 )
 def test_doctor_exits_with_one_when_something_must_be_mended(env: dict[str, str], words: str):

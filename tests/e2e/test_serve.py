@@ -39,10 +39,11 @@ def test_metrics_show_the_calls(process: Process):
     assert calls(process)["NOT_FOUND"] >= 1
 
 
-def test_ctrl_c_drains_and_exits_with_zero():
-    with state_folder() as state, serve("files", state=state) as process:
-        assert process.stop(signal.SIGINT) == 0
-    assert not [line for line in process.log if "ERROR" in line or "Traceback" in line]
+@pytest.mark.parametrize("arguments", [(), ("files", "--workers", "2")])
+def test_ctrl_c_exits_with_zero_and_without_complaints(arguments: tuple[str, ...]):
+    with state_folder() as state, serve(*arguments, state=state) as process:
+        assert process.press_ctrl_c() == 0
+    assert not [line for line in process.log if "INFO" not in line]
 
 
 def test_sigterm_lets_a_running_call_end():

@@ -70,7 +70,7 @@ def log_to_stderr(env: Mapping[str, str]) -> None:
 async def serve_alone(env: Mapping[str, str], names: Sequence[str]) -> None:
     """Serves in this process until a signal."""
     async with AsyncExitStack() as stack:
-        stopped = stop_signal()
+        stopped = stop_signal(signal.SIGINT, signal.SIGTERM)
         premises = await stack.enter_async_context(assembly.open_premises(env, names))
         key = await assembly.prepare(premises)
         services = assembly.build_services(premises, names)
@@ -88,7 +88,7 @@ async def serve_alone(env: Mapping[str, str], names: Sequence[str]) -> None:
 async def serve_with_workers(env: Mapping[str, str], names: Sequence[str], count: int) -> None:
     """Watches `count` worker processes on one port until a signal; shows their metrics added up."""
     async with AsyncExitStack() as stack:
-        stopped = stop_signal()
+        stopped = stop_signal(signal.SIGINT, signal.SIGTERM)
         premises = await stack.enter_async_context(assembly.open_premises(env, names))
         key = await assembly.prepare(premises)
         services = assembly.build_services(premises, names)
@@ -116,7 +116,9 @@ async def serve_with_workers(env: Mapping[str, str], names: Sequence[str], count
 async def serve_as_worker(env: Mapping[str, str], names: Sequence[str], ready: int, lifeline: int) -> None:
     """Serves beside other processes until a signal, or until the parent's end of the lifeline closes."""
     async with AsyncExitStack() as stack:
-        stopped = stop_signal()
+        # Ctrl-C reaches every process of the terminal; the parent tells the workers when it is their turn.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stopped = stop_signal(signal.SIGTERM)
         asyncio.get_running_loop().add_reader(lifeline, stopped.set)
         premises = await stack.enter_async_context(assembly.open_premises(env, names))
         services = assembly.build_services(premises, names)
@@ -130,8 +132,8 @@ async def serve_as_worker(env: Mapping[str, str], names: Sequence[str], ready: i
         asyncio.get_running_loop().remove_reader(lifeline)
 
 
-def stop_signal() -> asyncio.Event:
-    """Answers an event that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process as usual."""
+def stop_signal(*numbers: int) -> asyncio.Event:
+    """Answers an event that the first of these signals sets; a second Ctrl-C ends the process as usual."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -139,7 +141,7 @@ def stop_signal() -> asyncio.Event:
         stopped.set()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, stop, number)
     return stopped
 

@@ -179,7 +179,8 @@ class Clause:
     number: str
     """As written: `第十二条之一`, `Section 2.1`, `(a)`; empty for recitals and definitions without one."""
     normal_number: str
-    """In figures, comparable across writings: `12-1`, `2.1`, `a`; empty without a number."""
+    """In figures, comparable across writings, an item after what it stands in: `12-1`, `2.1`, `2.1(b)(iv)`, `A`; empty
+    without a number."""
     title: str
     """Its heading, if it has one."""
     text: str

@@ -12,6 +12,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from difyrpc_client import Clock
+from difyrpc_client._pool import PROCESS_POOL
 
 
 class FakeTime:
@@ -28,6 +29,13 @@ class FakeTime:
 
     async def sleep_async(self, seconds: float) -> None:
         self.sleep(seconds)
+
+
+@pytest.fixture(autouse=True)
+def _no_channels_of_other_tests() -> Iterator[None]:
+    """A port may come again, and a kept channel to the server that was there first would wait before it reconnects."""
+    yield
+    PROCESS_POOL.forget()
 
 
 @pytest.fixture

@@ -133,7 +133,8 @@ def test_an_english_cross_reference_or_amount_at_the_start_is_no_clause(referenc
 
 def test_a_wrapped_cross_reference_is_no_clause() -> None:
     text = (
-        "2.1 Termination. Either party may end this Agreement by notice in the\ncase of a breach, and the remedies that are set out in Section 4 and\n"
+        "2.1 Termination. Either party may end this Agreement by notice in the\n"
+        "case of a breach, and the remedies that are set out in Section 4 and\n"
         "2.2 survive the end of this Agreement for as long as the law of the\nplace of performance allows it."
     )
     found = find_clauses(

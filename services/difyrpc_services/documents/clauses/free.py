@@ -166,45 +166,11 @@ def runs_in(rest: str) -> bool:
 
 
 _GOES_ON = re.compile(r"(?:[;,]\s*(?:and|or)|[;,])$")
-_SMALL = frozenset(
-    (
-        "a",
-        "an",
-        "and",
-        "as",
-        "at",
-        "but",
-        "by",
-        "for",
-        "from",
-        "if",
-        "in",
-        "into",
-        "of",
-        "on",
-        "or",
-        "nor",
-        "over",
-        "per",
-        "s",
-        "that",
-        "the",
-        "their",
-        "this",
-        "its",
-        "our",
-        "your",
-        "to",
-        "under",
-        "upon",
-        "v",
-        "vs",
-        "via",
-        "with",
-        "within",
-        "without",
-    )
-)
+_SMALL_WORDS = """
+    a an and as at but by for from if in into of on or nor over per s that the their this its our your to under
+    upon v vs via with within without
+"""
+_SMALL = frozenset(_SMALL_WORDS.split())
 
 
 def reads_as_heading(text: str) -> bool:

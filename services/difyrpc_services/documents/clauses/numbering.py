@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _DIGITS = {
     sign: value
@@ -33,8 +33,7 @@ LARGEST = 99_999
 """No clause has a greater number; what is greater is an amount or a code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One figure of a number: 123 of 第一百二十三条之一 with 1 inserted, 5 of Section 5A with 1 inserted."""
 
     value: int
@@ -49,7 +48,7 @@ class Step:
 
     def above(self, other: Step) -> bool:
         """Whether this stands anywhere after `other`."""
-        return (self.value, self.inserted) > (other.value, other.inserted)
+        return self > other
 
 
 def folded(text: str) -> str:

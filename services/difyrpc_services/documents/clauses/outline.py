@@ -13,9 +13,9 @@ from typing import NamedTuple
 from difyrpc_services.documents.clauses.markers import FREE, RANKS, Marker, Slot
 from difyrpc_services.documents.clauses.places import UNCOUNTED, Frame, Levels, places
 
-_BEAM = 16
+_BEAM = 10
 _WORK = 300_000  # outlines times slots; a longer text is read with a narrower beam
-_MARGIN = 30.0  # an outline so far behind the best is given up
+_MARGIN = 24.0  # an outline so far behind the best is given up
 _DEEPEST = 12  # levels
 
 

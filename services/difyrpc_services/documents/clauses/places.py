@@ -172,6 +172,7 @@ def _free(outline: Levels, marker: Marker, slot: Slot) -> Iterator[tuple[int, fl
     if stack and stack[-1].style == "closing":
         stack = ()
     after_recitals = next((depth for depth, frame in enumerate(stack) if frame.style in ("recitals", "whereas")), None)
+    yield from _above_lost_parent(stack, marker, step)
     if marker.dotted and after_recitals is not None:
         yield after_recitals, (2.0 if is_first(step) else -2.0) + (0.5 if marker.heading else -1.0)
     passed = 0
@@ -192,6 +193,16 @@ def _free(outline: Levels, marker: Marker, slot: Slot) -> Iterator[tuple[int, fl
             break
     if not stack or stack[-1].style != marker.style:
         yield len(stack), _new_list(stack, marker, step) - (2.0 if nested else 0.0)
+
+
+def _above_lost_parent(stack: Sequence[Frame], marker: Marker, step: Step) -> Iterator[tuple[int, float]]:
+    """Places 2. after 1.9 where the heading 1. was not seen."""
+    if not marker.dotted or not marker.heading or any(frame.style == marker.style for frame in stack):
+        return
+    for depth, frame in enumerate(stack):
+        if frame.style.startswith("dotted") and step.above(frame.steps[0]):
+            yield depth, 2.5 if step.follows(frame.steps[0]) else -1.5
+            return
 
 
 def _is_under(stack: Sequence[Frame], depth: int, marker: Marker) -> bool:

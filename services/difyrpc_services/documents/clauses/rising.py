@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
 from difyrpc_services.documents.clauses.numbering import Step
 
 Steps = tuple[Step, ...]
@@ -15,9 +13,9 @@ def is_first(step: Step) -> bool:
     return step.value <= 1 and step.inserted == 0
 
 
-def is_above(steps: Sequence[Step], other: Sequence[Step]) -> bool:
+def is_above(steps: Steps, other: Steps) -> bool:
     """Whether one number stands anywhere after the other."""
-    return [(step.value, step.inserted) for step in steps] > [(step.value, step.inserted) for step in other]
+    return steps > other
 
 
 def rise(before: Step, step: Step) -> float | None:

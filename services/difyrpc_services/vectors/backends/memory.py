@@ -140,6 +140,9 @@ class MemoryBackend:
         """Stores points, replacing those of the same id."""
         self._of(collection).update({point.id: point for point in points})
 
+    def written(self, collection: Collection) -> None:
+        """Has nothing to do."""
+
     async def fetch(self, collection: Collection, ids: Sequence[str], payload: Payload) -> Sequence[Point]:
         """Answers the points that there are."""
         points = self._of(collection)

@@ -128,6 +128,9 @@ class PgvectorBackend:
                         vectors,
                     ),
                 )
+
+    def written(self, collection: Collection) -> None:
+        """Has an index made when it is time."""
         self.indexes.touched(collection)
 
     async def fetch(self, collection: Collection, ids: Sequence[str], payload: Payload) -> Sequence[Point]:

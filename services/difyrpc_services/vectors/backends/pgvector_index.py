@@ -7,6 +7,7 @@ several times faster than adding them one by one, and a bulk upsert would otherw
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from dataclasses import dataclass, field
 
@@ -120,11 +121,14 @@ class IndexBuilder:
         if waiting.timer is not None:
             waiting.timer.cancel()
         latest = waiting.since + max(MOST_DELAYS * self.quiet_seconds, seconds)
-        waiting.timer = loop.call_at(min(loop.time() + seconds, latest), self._begin, key, metric)
+        # A context of its own: nobody's transaction is joined, nobody's tenant is taken on.
+        waiting.timer = loop.call_at(
+            min(loop.time() + seconds, latest), self._begin, key, metric, context=contextvars.Context()
+        )
 
     def _wait_longer(self, key: int, metric: Metric) -> None:
         tries = self._tries[key] = self._tries.get(key, 0) + 1
-        self._wait(key, metric, min(AGAIN_SECONDS * 2 ** (tries - 1), LONGEST_SECONDS))
+        self._wait(key, metric, min(AGAIN_SECONDS * 2.0 ** min(tries - 1, 10), LONGEST_SECONDS))
 
     def _forget(self) -> None:
         for waiting in self._waiting.values():

@@ -173,6 +173,7 @@ class Points:
                 # Another call with this stream's id was faster; what it stored must not be written over.
                 return Written(usage=usage, read_token=read_token(collection))
             await self._collections.backend(collection).write(collection, ready)
+        self._collections.backend(collection).written(collection)
         return Written(count=len(ready), read_token=read_token(collection), usage=usage)
 
     async def _embedded(

@@ -82,6 +82,9 @@ class Backend(Protocol):
     async def write(self, collection: Collection, points: Sequence[Point]) -> None:
         """Stores points with their vectors, all or none, replacing those of the same id; each id comes once."""
 
+    def written(self, collection: Collection) -> None:
+        """Notes that points were written and are durable."""
+
     async def fetch(self, collection: Collection, ids: Sequence[str], payload: Payload) -> Sequence[Point]:
         """Answers the points that there are, in any order."""
 

@@ -32,6 +32,8 @@ from difyrpc_services.runtime.workforce import Workforce, reserve_port, tell_rea
 
 log = logging.getLogger(__name__)
 
+EMBEDDED_CONNECTIONS = 150  # for worker processes; the embedded PostgreSQL has 200
+
 
 @click.command("serve")
 @click.argument("names", nargs=-1, metavar="[SERVICE]...")
@@ -100,7 +102,7 @@ async def serve_with_workers(env: Mapping[str, str], names: Sequence[str], count
         workers = Workforce(
             lambda ready, lifeline: worker_command(names, ready, lifeline),
             count=count,
-            env={**env, "DIFYRPC_LISTEN": address, SHARED_FOLDER: folder},
+            env={**env, **worker_settings(premises, count), "DIFYRPC_LISTEN": address, SHARED_FOLDER: folder},
             on_death=lambda pid: forget_worker(pid, folder),
         )
         stack.push_async_callback(workers.stop)
@@ -144,6 +146,13 @@ def stop_signal(*numbers: int) -> asyncio.Event:
     for number in numbers:
         loop.add_signal_handler(number, stop, number)
     return stopped
+
+
+def worker_settings(premises: Premises, count: int) -> dict[str, str]:
+    """Answers what the workers share between them: the connections that the embedded database has to give."""
+    if not premises.database.is_embedded or "DIFYRPC_DATABASE_POOL_MAX" in premises.house.env:
+        return {}
+    return {"DIFYRPC_DATABASE_POOL_MAX": str(max(2, min(10, EMBEDDED_CONNECTIONS // count)))}
 
 
 def worker_command(names: Sequence[str], ready: int, lifeline: int) -> list[str]:

@@ -50,7 +50,7 @@ POLL_SECONDS = 0.01
 OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "60",
+    "max_connections": "200",
     "shared_buffers": "48MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "512MB",

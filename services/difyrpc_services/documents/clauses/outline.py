@@ -87,7 +87,15 @@ def _grown(outline: _Outline, index: int, slot: Slot) -> Iterator[_Outline]:
             if base + step > 0 and depth < _DEEPEST:
                 choice = Choice(index, marker, outline.levels.stack[depth - 1].node if depth else -1)
                 levels = _levels_with(outline.levels, slot, choice, depth)
-                yield _Outline(outline.score + base + step, levels, _Link(outline.link, choice), index)
+                score = outline.score + _worth(marker) * (base + step)
+                yield _Outline(score, levels, _Link(outline.link, choice), index)
+
+
+def _worth(marker: Marker) -> float:
+    """Answers how much more an article weighs than an item, so that no list is joined over it."""
+    if marker.rank < FREE and marker.steps:
+        return 2.0
+    return 1.5 if marker.dotted and len(marker.steps) > 1 else 1.0
 
 
 def _levels_with(levels: Levels, slot: Slot, choice: Choice, depth: int) -> Levels:

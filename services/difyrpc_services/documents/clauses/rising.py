@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from difyrpc_services.documents.clauses.numbering import Step
 
 Steps = tuple[Step, ...]

@@ -165,7 +165,7 @@ async def test_the_client_gets_the_answers_that_were_lost_with_the_server() -> N
                 assert await dify.files.read(copy.name) == b"content"
                 assert await dify.files.read(large.name) == LARGE
                 assert (await dify.files.quota()).reserved_bytes == 0
-                assert process.stop() == 0
+                await dify.close()
 
 
 async def until_all_is_made(dify: AsyncDify) -> None:
@@ -203,6 +203,7 @@ async def test_a_call_that_was_cut_off_before_its_commit_is_made_once(
                 assert [each.name async for each in dify.vectors.list_collections()] == [made.name]
                 await dify.vectors.upsert(made.name, [Point(id="a", vector=[1.0, 2.0])])
                 assert await dify.vectors.count(made.name) == 1
+                await dify.close()
 
 
 async def until_calls_wait(database: psycopg.Connection, count: int) -> None:

@@ -391,8 +391,9 @@ class Clause(google.protobuf.message.Message):
     none.
     """
     normal_number: builtins.str
-    """Its number in figures, comparable across ways of writing: `12-1`, `2.1`,
-    `a`. Empty = it has none.
+    """Its number in figures, comparable across ways of writing; items carry the
+    numbers above them: `12-1`, `2.1`, `2.1(b)(iv)`, `5(3)(1)`. Empty = it has
+    none.
     """
     title: builtins.str
     """Its heading; empty = it has none."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -86,10 +87,12 @@ class Relay:
     def __init__(self) -> None:
         self._behind: Process | None = None
         self._is_mute = False
+        self._is_open = True
+        self._carrying: dict[asyncio.Task[None], socket.socket] = {}
 
     @property
     def target(self) -> str:
-        host, port = self._server.sockets[0].getsockname()
+        host, port = self._listener.getsockname()
         return f"{host}:{port}"
 
     def leads_to(self, server: Process) -> None:
@@ -100,56 +103,55 @@ class Relay:
         self._is_mute = True
 
     async def __aenter__(self) -> Self:
-        self._callers: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setblocking(False)
+        self._listening = asyncio.create_task(self._listen())
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        self._server.close()
-        for writer in self._callers.values():
-            writer.close()
-        await asyncio.gather(*self._callers, return_exceptions=True)
+        self._is_open = False
+        with self._listener, socket.create_connection(self._listener.getsockname()):
+            await self._listening
+        for task in self._carrying:
+            task.cancel()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+        for near in self._carrying.values():
+            near.close()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        self._callers[task] = writer
-        try:
-            await self._connect(reader, writer)
-        finally:
-            await _closed(writer)
-            del self._callers[task]
+    async def _listen(self) -> None:
+        while self._is_open:
+            near, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            self._carrying[asyncio.create_task(self._carry(near))] = near
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, near: socket.socket) -> None:
         server = self._behind
-        if server is None:
-            return
-        host, port = server.target.split(":")
-        try:
-            there, back = await asyncio.open_connection(host, int(port))
-        except ConnectionError:
-            return
-        try:
-            asking = asyncio.create_task(_pass_on(reader, back))
-            answering = asyncio.create_task(_pass_on(there, writer, lambda: self._is_mute and self._behind is server))
-            _, waiting = await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(asking, answering, return_exceptions=True)
-        finally:
-            await _closed(back)
+        with near, socket.socket() as far:
+            if server is None:
+                return
+            far.setblocking(False)
+            host, port = server.target.split(":")
+            with _broken_off():
+                await asyncio.get_running_loop().sock_connect(far, (host, int(port)))
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(_pass_on(near, far))
+                    both.create_task(_pass_on(far, near, lambda: self._is_mute and self._behind is server))
 
 
-async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_mute: Callable[[], bool] = lambda: False
-) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(1 << 16):
-            if not is_mute():
-                writer.write(data)
-                await writer.drain()
+@contextmanager
+def _broken_off() -> Iterator[None]:
+    try:
+        yield
+    except* ConnectionError:
+        pass
 
 
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
+class _Ended(ConnectionError):
+    """One side has closed the connection: so shall the other."""
+
+
+async def _pass_on(source: socket.socket, sink: socket.socket, is_mute: Callable[[], bool] = lambda: False) -> None:
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(source, 1 << 16):
+        if not is_mute():
+            await loop.sock_sendall(sink, data)
+    raise _Ended

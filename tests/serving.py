@@ -52,7 +52,9 @@ async def running(
     async with assembly.premises_over(database, settings, state, names) as premises:
         services = assembly.build_services(premises, names)
         health = Health(service.full_name for service in services)
-        registry = registry_of_process([each for service in services for each in service.collectors])
+        registry = registry_of_process(
+            [each for service in services for each in (*service.collectors, *service.shared_collectors)]
+        )
         server = assembly.build_server(premises, services, health=health, registry=registry)
         await server.start()
         try:

@@ -31,7 +31,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare only, write nothing")
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory() as folder:
-        fresh = Path(folder)
+        fresh = Path(folder) / "generated"  # its mode is that of any new folder, unlike the temporary one's
+        fresh.mkdir()
         generate(fresh)
         if check:
             return report(differences(fresh / "difyrpc", GENERATED / "difyrpc"))

@@ -9,13 +9,16 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from difyrpc_client._errors import ConfigurationError, DifyrpcError
+from difyrpc_client._errors import ConfigurationError, DeadlineExceeded, DifyrpcError
+from difyrpc_client._labels import bearer
+from difyrpc_client._message import wrong
 from difyrpc_client._methods import Method, Repeat, Req, Res
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry, passing, repeat, repeat_async
 from difyrpc_client._settings import CallOptions
 from difyrpc_client._transport import AsyncTransport, Metadata, Transport
 
 T = TypeVar("T")
+TIME_IS_UP = "Deadline Exceeded"  # all that grpc says where the deadline ends a call on this side
 
 
 def may_repeat(method: Method[Req, Res], error: DifyrpcError, retry: Retry) -> bool:
@@ -36,16 +39,26 @@ def metadata_of(options: CallOptions, token: str | None, request_id: str) -> Met
     return metadata if token is None else (("authorization", bearer(token)), *metadata)
 
 
-def bearer(token: str) -> str:
-    """Answers the value of `authorization`; ConfigurationError for a token that no header can hold."""
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConfigurationError("the token is empty or holds characters that a header cannot; it is not shown here")
-    return f"Bearer {token}"
-
-
 def new_request_id(options: CallOptions) -> str:
     """Answers the id of one call in our errors and the server's log."""
     return options.request_id or f"{random.getrandbits(128):032x}"  # no secret; a tenth of uuid4's time
+
+
+def seconds_of(timeout: float | None, default: float) -> float:
+    """Answers the seconds that a call may take; InvalidArgument for what is no number."""
+    if timeout is None:
+        return default
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+        raise wrong("timeout", timeout, "seconds as a number, or None for the client's")
+    return timeout
+
+
+def explained(error: DifyrpcError, method: Method[Any, Any], seconds: float) -> DifyrpcError:
+    """Answers the error of a call; one that only says that the time is up then says of what, and which time."""
+    if isinstance(error, DeadlineExceeded) and error.message == TIME_IS_UP:
+        error.message = f"{method.service}.{method.name} did not end within its timeout of {seconds:g} s"
+        error.args = (error.message,)
+    return error
 
 
 class Plan:
@@ -75,12 +88,12 @@ class AsyncPlan:
         token = self.options.token
         if token is not None and not isinstance(token, str):
             answer = token()
-            token = answer if isinstance(answer, str) else await answer
+            token = await answer if inspect.isawaitable(answer) else answer
         return metadata_of(self.options, token, request_id or new_request_id(self.options))
 
 
 def _plain(token: str | Awaitable[str]) -> str:
-    if isinstance(token, str):
+    if not inspect.isawaitable(token):
         return token
     if inspect.iscoroutine(token):
         token.close()
@@ -104,14 +117,14 @@ class Calls:
         """Sends one message and answers one, within `timeout` seconds."""
         request = with_request_id(method, request)
         transport, request_id = self._transport(method.service), new_request_id(self.options)
-        seconds = self.options.timeout if timeout is None else timeout
+        seconds = seconds_of(timeout, self.options.timeout)
         deadline = self.clock.now() + seconds
         try:
             return transport.unary(method, request, seconds, self._plan.metadata(request_id))
         except DifyrpcError as error:
             retry = self.options.retry
             if not may_repeat(method, error, retry):
-                raise
+                raise explained(error, method, seconds) from None
             return repeat(
                 lambda left: transport.unary(
                     method, request, left, self._plan.metadata(request_id), retry.wait_for_ready
@@ -127,7 +140,7 @@ class Calls:
     ) -> Generator[Res, None, None]:
         """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
         transport, request_id = self._transport(method.service), new_request_id(self.options)
-        seconds = self.options.stream_timeout if timeout is None else timeout
+        seconds = seconds_of(timeout, self.options.stream_timeout)
 
         def begin(left: float) -> tuple[list[Res], Generator[Res, None, None]]:
             answers = transport.stream(method, requests(), left, self._plan.metadata(request_id))
@@ -150,7 +163,7 @@ class Calls:
             return begin(seconds)
         except DifyrpcError as error:
             if not may_repeat(method, error, self.options.retry):
-                raise
+                raise explained(error, method, seconds) from None
             return repeat(begin, error, self.options.retry, deadline, self.clock)
 
 
@@ -171,7 +184,7 @@ class AsyncCalls:
         """Sends one message and answers one, within `timeout` seconds."""
         request = with_request_id(method, request)
         transport, request_id = self._transport(method.service), new_request_id(self.options)
-        seconds = self.options.timeout if timeout is None else timeout
+        seconds = seconds_of(timeout, self.options.timeout)
 
         async def send(left: float, wait_for_ready: bool = self.options.retry.wait_for_ready) -> Res:
             return await transport.unary(method, request, left, await self._plan.metadata(request_id), wait_for_ready)
@@ -181,7 +194,7 @@ class AsyncCalls:
             return await send(seconds, False)
         except DifyrpcError as error:
             if not may_repeat(method, error, self.options.retry):
-                raise
+                raise explained(error, method, seconds) from None
             return await repeat_async(send, error, self.options.retry, deadline, self.clock)
 
     async def stream(
@@ -192,7 +205,7 @@ class AsyncCalls:
     ) -> AsyncGenerator[Res, None]:
         """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
         transport, request_id = self._transport(method.service), new_request_id(self.options)
-        seconds = self.options.stream_timeout if timeout is None else timeout
+        seconds = seconds_of(timeout, self.options.stream_timeout)
 
         async def begin(left: float) -> tuple[list[Res], AsyncGenerator[Res, None]]:
             answers = transport.stream(method, requests(), left, await self._plan.metadata(request_id))
@@ -217,5 +230,5 @@ class AsyncCalls:
             return await begin(seconds)
         except DifyrpcError as error:
             if not may_repeat(method, error, self.options.retry):
-                raise
+                raise explained(error, method, seconds) from None
             return await repeat_async(begin, error, self.options.retry, deadline, self.clock)

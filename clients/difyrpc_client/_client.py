@@ -14,8 +14,18 @@ from difyrpc_client._documents import AsyncDocuments, Documents
 from difyrpc_client._files import Files
 from difyrpc_client._files_async import AsyncFiles
 from difyrpc_client._metrics import AsyncMetrics, Metrics
+from difyrpc_client._labels import checked_value, labels
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry
-from difyrpc_client._settings import AsyncToken, Endpoint, Settings, Token, labels, read_settings
+from difyrpc_client._settings import (
+    AsyncToken,
+    Endpoint,
+    Settings,
+    Token,
+    LEAST_SECONDS,
+    checked_number,
+    checked_token,
+    read_settings,
+)
 from difyrpc_client._tls import TLS
 from difyrpc_client._transport import (
     AsyncTransport,
@@ -182,7 +192,7 @@ def connect(
     """Answers a client; connects with the first call. What is not given comes from the environment.
 
     Args:
-        target: `host:port`, or `dns:///{service}.difyrpc.svc:50051` where each service has an address of its own
+        target: `host:port`, port 50051 where it names none, or `dns:///{service}.difyrpc.svc:50051` where each service has an address of its own
             (documents, files, metrics, vectors); `DIFYRPC_TARGET`, else `localhost:50051`. `DIFYRPC_<SERVICE>_TARGET`
             stands above both.
         token: the API key, or what answers it before each try; `DIFYRPC_TOKEN`, or `DIFYRPC_TOKEN_FILE`, which is
@@ -192,9 +202,9 @@ def connect(
         timeout: seconds for one call with all its repetitions, 60 by default; `DIFYRPC_TIMEOUT`.
         stream_timeout: the same for one upload, download or other stream, 600; `DIFYRPC_STREAM_TIMEOUT`.
         retry: how often and how fast calls are repeated; `DIFYRPC_RETRY_ATTEMPTS` for the number alone.
-        app: label of the calls for limits and usage; `DIFYRPC_APP`. Never identity.
-        user: label of the calls for limits and usage; `DIFYRPC_USER`. Never identity.
-        metadata: further metadata of every call.
+        app: label of the calls for limits and usage, any text; `DIFYRPC_APP`. Never identity.
+        user: label of the calls for limits and usage, any text; `DIFYRPC_USER`. Never identity.
+        metadata: further metadata of every call, in printable ASCII.
         channels: connections to each address, 2 by default; `DIFYRPC_CHANNELS`.
         keepalive_seconds: silence after which the peer is asked whether it is there, 30; 0 never asks;
             `DIFYRPC_KEEPALIVE_SECONDS`. Below 30 only with servers that permit it.
@@ -326,10 +336,19 @@ class AsyncTransports:
 
 
 def _changed(calls: Calls | AsyncCalls, more: tuple[tuple[str, str], ...], **given: Any) -> dict[str, Any]:
-    changed = {name: value for name, value in given.items() if value is not None}
+    changed = {name: _CHECKS[name](value) for name, value in given.items() if value is not None}
     if more:
         changed["labels"] = tuple({**dict(calls.options.labels), **dict(more)}.items())
     return changed
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "timeout": lambda seconds: checked_number("timeout", seconds, LEAST_SECONDS),
+    "stream_timeout": lambda seconds: checked_number("stream_timeout", seconds, LEAST_SECONDS),
+    "retry": lambda retry: retry,
+    "token": checked_token,
+    "request_id": lambda text: checked_value("request_id", text),
+}
 
 
 def _nothing() -> None:

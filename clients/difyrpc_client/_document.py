@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from difyrpc.documents.v1 import documents_pb2, element_pb2
-from difyrpc_client._shape import called, reads
+from difyrpc_client._shape import called, in_hex, reads
 
 
 @reads(element_pb2.Box)
@@ -183,8 +183,8 @@ class DocumentInfo:
     """Pages, slides or sheets of the whole document; 0 where the format has none."""
     content_bytes: int = 0
     """Length of the input."""
-    sha256: bytes = b""
-    """SHA-256 of the input, 32 bytes."""
+    sha256: str = in_hex()
+    """SHA-256 of the input in hexadecimal digits."""
     language: str = ""
     """Language of most of the text as a BCP 47 tag; empty if too short to say."""
     title: str = ""

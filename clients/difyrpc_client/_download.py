@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import tempfile
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from difyrpc.files.v1 import files_pb2 as pb
-from difyrpc_client._calls import AsyncCalls, Calls
+from difyrpc_client._calls import AsyncCalls, Calls, seconds_of
 from difyrpc_client._errors import DataLoss, DifyrpcError, Unavailable
+from difyrpc_client._message import make
 from difyrpc_client._methods import rpc
 from difyrpc_client._retry import NO_RETRY, Resumption
 
@@ -84,8 +86,10 @@ def begin(
     timeout: float | None = None,
 ) -> Download:
     """Answers a download that has not asked for anything yet; its time begins to run."""
-    request = pb.DownloadFileRequest(name=name, offset=offset, limit=limit, if_generation_match=if_generation_match)
-    seconds = calls.options.stream_timeout if timeout is None else timeout
+    request = make(
+        pb.DownloadFileRequest, name=name, offset=offset, limit=limit, if_generation_match=if_generation_match
+    )
+    seconds = seconds_of(timeout, calls.options.stream_timeout)
     return Download(request, Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock))
 
 
@@ -125,6 +129,8 @@ class _Target:
     """A file beside the one to be written; takes its place when all bytes have come and their hash is right."""
 
     def __init__(self, path: Path, state: Download, progress: Progress | None) -> None:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a file cannot take the place of a folder; name the file", str(path))
         self._path = path
         self._state = state
         self._progress = progress

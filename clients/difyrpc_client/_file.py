@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from google.protobuf import field_mask_pb2
 
 from difyrpc.files.v1 import files_pb2
+from difyrpc_client._errors import InvalidArgument
+from difyrpc_client._message import make, shown, wrong
 from difyrpc_client._values import (
     Metadata,
     read_metadata,
@@ -96,7 +98,11 @@ def read_file(file: files_pb2.File) -> File:
 
 def file_name(file: File | str) -> str:
     """Answers the name of a file that is given by its name or as a value."""
-    return file.name if isinstance(file, File) else file
+    if isinstance(file, File):
+        return file.name
+    if not isinstance(file, str):
+        raise wrong("file", file, "a File or its name files/…")
+    return file
 
 
 def write_spec(
@@ -111,12 +117,13 @@ def write_spec(
     if_generation_match: int | None = None,
 ) -> files_pb2.FileSpec:
     """Makes what is said about a file when it is stored."""
-    return files_pb2.FileSpec(
+    return make(
+        files_pb2.FileSpec,
         display_name=display_name,
         media_type=media_type,
         metadata=write_metadata(metadata),
         tags=tags,
-        expire_time=write_time(expire_time) if expire_time else None,
+        expire_time=write_time(expire_time, "expire_time") if expire_time else None,
         replace=file_name(replace),
         if_absent=if_absent,
         if_generation_match=if_generation_match,
@@ -126,9 +133,16 @@ def write_spec(
 def list_request(
     *, prefix: str, tags: Iterable[str], order: FileOrder, descending: bool, page_size: int
 ) -> files_pb2.ListFilesRequest:
-    """Asks for the first page of files."""
-    return files_pb2.ListFilesRequest(
-        prefix=prefix, tags=tags, order=_ORDERS[order], descending=descending, page_size=page_size
+    """Asks for the first page of files; InvalidArgument for an order that there is not."""
+    if order not in _ORDERS:
+        raise InvalidArgument(f"order={shown(order)} is not one of {', '.join(_ORDERS)}")
+    return make(
+        files_pb2.ListFilesRequest,
+        prefix=prefix,
+        tags=tags,
+        order=_ORDERS[order],
+        descending=descending,
+        page_size=page_size,
     )
 
 
@@ -152,26 +166,32 @@ def update_request(
     if_absent: bool,
 ) -> files_pb2.UpdateFileRequest:
     """Asks to change what is not UNCHANGED."""
-    new = files_pb2.File(name=file_name(file), etag=etag)
+    new = make(files_pb2.File, name=file_name(file), etag=etag)
     changes: dict[str, Any] = {
         "display_name": display_name,
         "media_type": media_type,
         "metadata": metadata if metadata is UNCHANGED else write_metadata(metadata),
         "tags": tags,
-        "expire_time": write_time(expire_time) if isinstance(expire_time, datetime) else expire_time,
+        "expire_time": expire_time
+        if expire_time in (None, UNCHANGED)
+        else write_time(cast("datetime", expire_time), "expire_time"),
     }
     changed = {name: value for name, value in changes.items() if value is not UNCHANGED}
-    new.MergeFrom(files_pb2.File(**changed))
-    mask = field_mask_pb2.FieldMask(paths=list(changed))
-    return files_pb2.UpdateFileRequest(file=new, update_mask=mask, if_absent=if_absent)
+    new.MergeFrom(make(files_pb2.File, **changed))
+    mask = make(field_mask_pb2.FieldMask, paths=list(changed))
+    return make(files_pb2.UpdateFileRequest, file=new, update_mask=mask, if_absent=if_absent)
 
 
 def delete_request(
     file: File | str, *, etag: str, allow_missing: bool, if_generation_match: int | None
 ) -> files_pb2.DeleteFileRequest:
     """Asks to delete a file."""
-    return files_pb2.DeleteFileRequest(
-        name=file_name(file), etag=etag, allow_missing=allow_missing, if_generation_match=if_generation_match
+    return make(
+        files_pb2.DeleteFileRequest,
+        name=file_name(file),
+        etag=etag,
+        allow_missing=allow_missing,
+        if_generation_match=if_generation_match,
     )
 
 

@@ -26,6 +26,7 @@ from difyrpc_client._file import (
     update_request,
     write_spec,
 )
+from difyrpc_client._message import make
 from difyrpc_client._methods import rpc
 from difyrpc_client._source import Uploadable
 from difyrpc_client._upload import upload
@@ -129,7 +130,7 @@ class Files:
 
     def get(self, file: File | str, *, timeout: float | None = None) -> File:
         """Answers what is known about a file; NotFound."""
-        return read_file(self._calls.unary(GET, pb.GetFileRequest(name=file_name(file)), timeout).file)
+        return read_file(self._calls.unary(GET, make(pb.GetFileRequest, name=file_name(file)), timeout).file)
 
     def list(
         self,
@@ -204,7 +205,7 @@ class Files:
             expire_time=expire_time,
             if_absent=if_absent,
         )
-        request = pb.CopyFileRequest(name=file_name(file), spec=spec, if_generation_match=if_generation_match)
+        request = make(pb.CopyFileRequest, name=file_name(file), spec=spec, if_generation_match=if_generation_match)
         return read_file(self._calls.unary(COPY, request, timeout).file)
 
     def delete(

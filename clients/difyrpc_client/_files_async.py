@@ -27,6 +27,7 @@ from difyrpc_client._file import (
     write_spec,
 )
 from difyrpc_client._files import COPY, DELETE, GET, LIST, QUOTA, UPDATE
+from difyrpc_client._message import make
 from difyrpc_client._source import Uploadable
 from difyrpc_client._upload import upload_async
 from difyrpc_client._values import Metadata
@@ -123,7 +124,7 @@ class AsyncFiles:
 
     async def get(self, file: File | str, *, timeout: float | None = None) -> File:
         """Answers what is known about a file; NotFound."""
-        return read_file((await self._calls.unary(GET, pb.GetFileRequest(name=file_name(file)), timeout)).file)
+        return read_file((await self._calls.unary(GET, make(pb.GetFileRequest, name=file_name(file)), timeout)).file)
 
     async def list(
         self,
@@ -199,7 +200,7 @@ class AsyncFiles:
             expire_time=expire_time,
             if_absent=if_absent,
         )
-        request = pb.CopyFileRequest(name=file_name(file), spec=spec, if_generation_match=if_generation_match)
+        request = make(pb.CopyFileRequest, name=file_name(file), spec=spec, if_generation_match=if_generation_match)
         return read_file((await self._calls.unary(COPY, request, timeout)).file)
 
     async def delete(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from difyrpc.vectors.v1 import filter_pb2 as pb
+from difyrpc_client._message import make, several, wrong
 from difyrpc_client._values import write_value
 
 Comparable = str | int | float | datetime
@@ -45,7 +46,11 @@ class Filter:
 
 def write_filter(condition: Filter | None) -> pb.Filter | None:
     """Makes the contract's filter."""
-    return None if condition is None else condition._node
+    if condition is None:
+        return None
+    if not isinstance(condition, Filter):
+        raise wrong("filter", condition, 'a filter such as field("year") >= 2021')
+    return condition._node
 
 
 def _joined(kind: str, one: Filter, other: Filter) -> pb.FilterGroup:
@@ -87,11 +92,11 @@ class Field:
 
     def is_in(self, values: Iterable[Equatable]) -> Filter:
         """The field equals one of the values; none of an empty list."""
-        return self._is(pb.OPERATOR_IN, list(values))
+        return self._is(pb.OPERATOR_IN, list(several(values, "values")))
 
     def not_in(self, values: Iterable[Equatable]) -> Filter:
         """The field equals none of the values; true also where it is missing."""
-        return self._is(pb.OPERATOR_NOT_IN, list(values))
+        return self._is(pb.OPERATOR_NOT_IN, list(several(values, "values")))
 
     def contains(self, value: Equatable) -> Filter:
         """A text field has this text in it, or a list field this element."""
@@ -127,7 +132,7 @@ class Field:
 
     def _is(self, operator: pb.Operator.ValueType, value: object) -> Filter:
         written = write_value(value, f"the value of field {self._name!r}")
-        return Filter(pb.Filter(condition=pb.Condition(field=self._name, operator=operator, value=written)))
+        return Filter(pb.Filter(condition=make(pb.Condition, field=self._name, operator=operator, value=written)))
 
     def _stands(self, operator: pb.Operator.ValueType) -> Filter:
-        return Filter(pb.Filter(condition=pb.Condition(field=self._name, operator=operator)))
+        return Filter(pb.Filter(condition=make(pb.Condition, field=self._name, operator=operator)))

@@ -21,6 +21,7 @@ from difyrpc_client._usage import (
     Quantity,
     Recorded,
     UsageReport,
+    checked,
     read_report,
     usage_request,
     write_batch,
@@ -42,8 +43,8 @@ class Ledger:
         self._pending: pb.RecordRequest | None = None
 
     def add(self, observations: Iterable[Observation]) -> None:
-        """Takes more observations."""
-        self._waiting.extend(observations)
+        """Takes more observations; InvalidArgument for what is none."""
+        self._waiting.extend(map(checked, observations))
 
     def full(self) -> bool:
         """Answers whether it is time to send."""
@@ -52,9 +53,9 @@ class Ledger:
     def next_request(self) -> pb.RecordRequest | None:
         """Answers the batch to send: the one whose answer was lost, else the next; None if nothing waits."""
         if self._pending is None and self._waiting:
+            first, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
+            batch = write_batch(self._writer_id, self._sequence + 1, first)
             self._sequence += 1
-            batch = write_batch(self._writer_id, self._sequence, self._waiting[:BATCH_SIZE])
-            del self._waiting[:BATCH_SIZE]
             self._pending = pb.RecordRequest(batch=batch)
         return self._pending
 

@@ -13,6 +13,7 @@ from difyrpc.documents.v1 import element_pb2, options_pb2
 from difyrpc_client._document import Box, MarkdownPart, ParsedDocument, ParsePart, TextPart
 from difyrpc_client._errors import DataLoss, InvalidArgument
 from difyrpc_client._file import File
+from difyrpc_client._message import make, several, wrong
 from difyrpc_client._shape import enum_number, read
 from difyrpc_client._values import write_seconds
 
@@ -83,20 +84,25 @@ class ParseOptions:
 
 def write_options(options: ParseOptions, outputs: Iterable[str]) -> options_pb2.ParseOptions:
     """Makes the contract's options; InvalidArgument for a word that it does not know."""
+    if not isinstance(options, ParseOptions):
+        raise wrong("options", options, "ParseOptions(…)")
     seconds = options.max_seconds
-    return options_pb2.ParseOptions(
-        outputs=[_number(options_pb2.Output, one, "outputs") for one in outputs],
-        pages=[_pages(one) for one in options.pages],
+    return make(
+        options_pb2.ParseOptions,
+        outputs=[_number(options_pb2.Output, one, "outputs") for one in several(outputs, "outputs")],
+        pages=[_pages(one) for one in several(options.pages, "pages")],
         password=options.password,
-        ocr=options_pb2.OcrOptions(
-            policy=_number(options_pb2.OcrPolicy, options.ocr, "ocr"), languages=options.ocr_languages
+        ocr=make(
+            options_pb2.OcrOptions,
+            policy=_number(options_pb2.OcrPolicy, options.ocr, "ocr"),
+            languages=options.ocr_languages,
         ),
         tables=_number(options_pb2.TablePolicy, options.tables, "tables"),
         clauses=_number(options_pb2.ClauseProfile, options.clauses, "clauses"),
         chunking=write_chunking(options.chunking) if options.chunking != Chunking() else None,
         cache=_number(options_pb2.CachePolicy, options.cache, "cache"),
-        limits=options_pb2.ParseLimits(
-            pages=options.max_pages, time=None if seconds is None else write_seconds(seconds)
+        limits=make(
+            options_pb2.ParseLimits, pages=options.max_pages, time=None if seconds is None else write_seconds(seconds, "max_seconds")
         ),
         headers_in_text=options.headers_in_text,
     )
@@ -104,7 +110,10 @@ def write_options(options: ParseOptions, outputs: Iterable[str]) -> options_pb2.
 
 def write_chunking(chunking: Chunking) -> options_pb2.Chunking:
     """Makes the contract's chunking."""
-    return options_pb2.Chunking(
+    if not isinstance(chunking, Chunking):
+        raise wrong("chunking", chunking, "Chunking(…)")
+    return make(
+        options_pb2.Chunking,
         mode=_number(options_pb2.ChunkMode, chunking.mode, "mode"),
         unit=_number(options_pb2.ChunkUnit, chunking.unit, "unit"),
         size=chunking.size,
@@ -125,8 +134,10 @@ def _number(enum: Any, text: str, name: str) -> Any:
 
 
 def _pages(pages: int | tuple[int, int]) -> options_pb2.PageRange:
-    first, last = (pages, pages) if isinstance(pages, int) else pages
-    return options_pb2.PageRange(first=first, last=last)
+    first, last = pages if isinstance(pages, tuple | list) and len(pages) == 2 else (pages, pages)
+    if not isinstance(first, int) or not isinstance(last, int):
+        raise wrong("pages", pages, "page numbers and pairs of them, as in pages=[1, (3, 5)]")
+    return make(options_pb2.PageRange, first=first, last=last)
 
 
 def loaded(source: Document) -> bytes | str:
@@ -136,6 +147,8 @@ def loaded(source: Document) -> bytes | str:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     name = source.name if isinstance(source, File) else source
+    if not isinstance(name, str):
+        raise wrong("source", source, "bytes, a pathlib.Path, a stored File, its name files/… or a URL")
     if not name.startswith(("files/", "https://", "http://")):
         raise InvalidArgument(
             f"the source {name!r} is no files/… and no URL; give a path as pathlib.Path, text as bytes"
@@ -164,7 +177,7 @@ def streamed(found: bytes | str) -> bool:
 
 def parse_request(found: bytes | str, name: str, media_type: str, options: options_pb2.ParseOptions) -> pb.ParseRequest:
     """Asks for a document in one message."""
-    return pb.ParseRequest(**reference(found), options=options, name=name, media_type=media_type)
+    return make(pb.ParseRequest, **reference(found), options=options, name=name, media_type=media_type)
 
 
 def stream_requests(
@@ -172,8 +185,8 @@ def stream_requests(
 ) -> Iterator[pb.ParseStreamRequest]:
     """Asks for a document in many messages."""
     size, where = (len(found), {}) if isinstance(found, bytes) else (None, reference(found))
-    spec = pb.ParseSpec(**where, options=options, name=name, media_type=media_type, size_bytes=size)
-    yield pb.ParseStreamRequest(spec=spec)
+    spec = make(pb.ParseSpec, **where, options=options, name=name, media_type=media_type, size_bytes=size)
+    yield make(pb.ParseStreamRequest, spec=spec)
     if isinstance(found, bytes):
         for offset in range(0, len(found), CHUNK_BYTES):
             yield pb.ParseStreamRequest(chunk=found[offset : offset + CHUNK_BYTES])
@@ -252,10 +265,11 @@ def render_request(
     name: str,
 ) -> pb.RenderPageRequest:
     """Asks for the picture of one page."""
-    return pb.RenderPageRequest(
+    return make(
+        pb.RenderPageRequest,
         **reference(found),
         page=page,
-        highlights=[pb.Highlight(box=_box(one)) for one in highlights],
+        highlights=[make(pb.Highlight, box=_box(one)) for one in highlights],
         dpi=dpi,
         max_width_pixels=max_width_pixels,
         image_format=_number(pb.ImageFormat, image_format, "image_format"),
@@ -265,12 +279,13 @@ def render_request(
 
 
 def _box(box: Box) -> element_pb2.Box:
-    return element_pb2.Box(page=box.page, left=box.left, top=box.top, right=box.right, bottom=box.bottom)
+    return make(element_pb2.Box, page=box.page, left=box.left, top=box.top, right=box.right, bottom=box.bottom)
 
 
 def split_request(text: str, *, text_format: str, chunking: Chunking, clauses: str) -> pb.SplitTextRequest:
     """Asks for chunks of a text."""
-    return pb.SplitTextRequest(
+    return make(
+        pb.SplitTextRequest,
         text=text,
         text_format=_number(pb.TextFormat, text_format, "text_format"),
         chunking=write_chunking(chunking),

@@ -11,6 +11,7 @@ from typing import Any
 
 from difyrpc.vectors.v1 import collection_pb2, point_pb2, search_pb2, vectors_pb2
 from difyrpc_client._errors import DifyrpcError, InvalidArgument
+from difyrpc_client._message import make, wrong
 from difyrpc_client._shape import reads
 from difyrpc_client._values import read_metadata, write_metadata
 
@@ -206,7 +207,10 @@ def write_vector(vector: VectorLike) -> point_pb2.Vector:
         return point_pb2.Vector(f32_le=bytes(vector))
     if hasattr(vector, "astype"):
         return point_pb2.Vector(f32_le=vector.astype("<f4").tobytes())
-    return point_pb2.Vector(f32_le=_little_endian(array("f", vector)).tobytes())
+    try:
+        return point_pb2.Vector(f32_le=_little_endian(array("f", vector)).tobytes())
+    except (TypeError, OverflowError):
+        raise wrong("vector", vector, "numbers of 32 bits, a NumPy array or their little-endian bytes") from None
 
 
 def read_vector(vector: point_pb2.Vector) -> tuple[float, ...]:
@@ -231,7 +235,7 @@ def write_point(point: Point | tuple[Any, ...]) -> point_pb2.Point:
     if not isinstance(point, Point):
         raise InvalidArgument(f"a {type(point).__name__} is no point; give Point, (id, text) or (id, text, metadata)")
     vector = None if point.vector is None else write_vector(point.vector)
-    return point_pb2.Point(id=point.id, text=point.text, vector=vector, metadata=write_metadata(point.metadata))
+    return make(point_pb2.Point, id=point.id, text=point.text, vector=vector, metadata=write_metadata(point.metadata))
 
 
 def _point_of(parts: tuple[Any, ...]) -> Point:
@@ -251,8 +255,8 @@ def write_selector(ids: Iterable[str] | None, condition: Any) -> point_pb2.Point
     if (ids is None) == (condition is None):
         raise InvalidArgument("give either ids or a filter; to delete all points, delete the collection")
     if ids is None:
-        return point_pb2.PointSelector(filter=condition)
-    return point_pb2.PointSelector(ids=point_pb2.PointIds(ids=list(ids)))
+        return make(point_pb2.PointSelector, filter=condition)
+    return make(point_pb2.PointSelector, ids=make(point_pb2.PointIds, ids=ids))
 
 
 def total_usage(parts: Sequence[vectors_pb2.UpsertPointsResponse]) -> EmbeddingUsage:

@@ -10,6 +10,7 @@ from difyrpc.vectors.v1 import collection_pb2, point_pb2, search_pb2
 from difyrpc.vectors.v1 import vectors_pb2 as pb
 from difyrpc_client._errors import InvalidArgument, from_status
 from difyrpc_client._filters import Filter, write_filter
+from difyrpc_client._message import make, several, shown, wrong
 from difyrpc_client._point import (
     Embeddings,
     EmbeddingUsage,
@@ -47,7 +48,8 @@ def write_collection(
     metadata: Metadata | None,
 ) -> collection_pb2.Collection:
     """Makes what a new collection shall be."""
-    return collection_pb2.Collection(
+    return make(
+        collection_pb2.Collection,
         name=full_name(name),
         dimension=dimension,
         metric=_metric(metric),
@@ -60,6 +62,8 @@ def write_collection(
 
 def full_name(name: str) -> str:
     """Answers `collections/{name}` for either way of naming a collection."""
+    if not isinstance(name, str):
+        raise wrong("name", name, "the collection's name")
     return name if name.startswith("collections/") else f"collections/{name}"
 
 
@@ -133,15 +137,16 @@ def search_request(
 ) -> pb.SearchRequest:
     """Asks for the points that are most like a text or a vector; InvalidArgument unless exactly one is given."""
     if bool(query) == (vector is not None):
-        raise InvalidArgument("give either a query text or a vector")
-    request = pb.SearchRequest(
+        raise _one_query(collection, query)
+    request = make(
+        pb.SearchRequest,
         collection=collection,
         k=limit,
         filter=write_filter(condition),
         threshold=threshold,
         mode=enum_number(search_pb2.SearchMode.DESCRIPTOR, mode, "mode"),  # type: ignore[arg-type]
         keywords=keywords,
-        payload=point_pb2.PayloadSelection(vector=with_vectors, metadata_fields=metadata_fields),
+        payload=make(point_pb2.PayloadSelection, vector=with_vectors, metadata_fields=metadata_fields),
         read_token=read_token,
         accuracy=search_pb2.ACCURACY_EXACT if exact else search_pb2.ACCURACY_UNSPECIFIED,
         partial_policy=search_pb2.PARTIAL_POLICY_ALLOW if allow_partial else search_pb2.PARTIAL_POLICY_UNSPECIFIED,
@@ -153,9 +158,19 @@ def search_request(
     return request
 
 
+def _one_query(collection: str, query: str) -> InvalidArgument:
+    if query or collection == "default":
+        return InvalidArgument("give either a query text or a vector, not both and not neither")
+    taken = shown(collection)
+    return InvalidArgument(
+        f"{taken} was taken as the collection, and nothing to look for was given: give either a query text or a "
+        f'vector, as in search("default", {taken})'
+    )
+
+
 def batch_request(collection: str, queries: Iterable[str | Query]) -> pb.BatchSearchRequest:
     """Asks for many searches at once."""
-    asked = [Query(query=one) if isinstance(one, str) else one for one in queries]
+    asked = [Query(query=one) if isinstance(one, str) else one for one in several(queries, "queries")]
     searches = [
         search_request(
             collection,
@@ -167,7 +182,7 @@ def batch_request(collection: str, queries: Iterable[str | Query]) -> pb.BatchSe
         )
         for one in asked
     ]
-    return pb.BatchSearchRequest(searches=searches)
+    return make(pb.BatchSearchRequest, searches=searches)
 
 
 def read_search(answer: pb.SearchResponse) -> SearchResult:
@@ -215,7 +230,7 @@ def _outcome(result: pb.BatchSearchResult) -> SearchOutcome:
 def embed_request(texts: Iterable[str], purpose: Purpose, model: str) -> pb.EmbedTextsRequest:
     """Asks for vectors of texts."""
     number: Any = enum_number(search_pb2.EmbeddingPurpose.DESCRIPTOR, purpose, "purpose")
-    return pb.EmbedTextsRequest(texts=texts, purpose=number, model=model)
+    return make(pb.EmbedTextsRequest, texts=texts, purpose=number, model=model)
 
 
 def read_embeddings(answer: pb.EmbedTextsResponse) -> Embeddings:

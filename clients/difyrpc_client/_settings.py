@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from difyrpc_client._errors import ConfigurationError
+from difyrpc_client._labels import labels
 from difyrpc_client._retry import Retry
+from difyrpc_client._target import DEFAULT_TARGET, checked_target
 from difyrpc_client._tls import TLS, Material
 
 Number = TypeVar("Number", int, float)
 Token = str | Callable[[], str]
 AsyncToken = str | Callable[[], str | Awaitable[str]]
 
-DEFAULT_TARGET = "localhost:50051"
 DEFAULT_TIMEOUT = 60.0  # seconds
 DEFAULT_STREAM_TIMEOUT = 600.0  # seconds; transfers and other streams
+LEAST_SECONDS = 0.001  # of a timeout
 DEFAULT_CHANNELS = 2  # a connection reaches one worker process of a server, so one is too few
 DEFAULT_KEEPALIVE = 30.0  # seconds; servers that were not told refuse pings that come faster
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -107,10 +109,10 @@ def read_settings(
         max_message_bytes=max_message_bytes or MAX_MESSAGE_BYTES,
     )
     options = CallOptions(
-        timeout=_number("DIFYRPC_TIMEOUT", timeout, env, DEFAULT_TIMEOUT, 0.001),
-        stream_timeout=_number("DIFYRPC_STREAM_TIMEOUT", stream_timeout, env, DEFAULT_STREAM_TIMEOUT, 0.001),
+        timeout=_number("DIFYRPC_TIMEOUT", timeout, env, DEFAULT_TIMEOUT, LEAST_SECONDS),
+        stream_timeout=_number("DIFYRPC_STREAM_TIMEOUT", stream_timeout, env, DEFAULT_STREAM_TIMEOUT, LEAST_SECONDS),
         retry=retry or Retry(attempts=_number("DIFYRPC_RETRY_ATTEMPTS", None, env, Retry.attempts, 1)),
-        token=token if token is not None else _token(env),
+        token=checked_token(token) if token is not None else _token(env),
         labels=labels(app or env.get("DIFYRPC_APP"), user or env.get("DIFYRPC_USER"), metadata),
     )
     return Settings(
@@ -119,19 +121,6 @@ def read_settings(
         endpoint=endpoint,
         options=options,
     )
-
-
-def labels(app: str | None, user: str | None, metadata: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Answers the metadata that all calls share."""
-    named = {"x-difyrpc-app": app, "x-difyrpc-user": user, **(metadata or {})}
-    return tuple((key.lower(), value) for key, value in named.items() if value)
-
-
-def checked_target(target: str) -> str:
-    """Answers the address, or ConfigurationError if it is a URL of HTTP."""
-    if target.startswith(("http://", "https://")):
-        raise ConfigurationError(f"target {target!r} is a URL; write host:port, and tls=True where it was https")
-    return target
 
 
 def _overrides(env: Mapping[str, str]) -> dict[str, str]:
@@ -166,9 +155,23 @@ def _number(name: str, given: Number | None, env: Mapping[str, str], default: Nu
         value = given if given is not None else type(default)(text) if text else default
     except ValueError as error:
         raise ConfigurationError(f"{name}={text!r} is not a number") from error
+    return checked_number(name if given is None else name.removeprefix("DIFYRPC_").lower(), value, least)
+
+
+def checked_number(name: str, value: Number, least: float) -> Number:
+    """Answers a number; ConfigurationError for what is none, and for one that is too small."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise ConfigurationError(f"{name}={value!r} is not a number")
     if value < least:
         raise ConfigurationError(f"{name}={value} is too small; the least is {least}")
     return value
+
+
+def checked_token(token: AsyncToken) -> AsyncToken:
+    """Answers a token or its provider; ConfigurationError for anything else."""
+    if not isinstance(token, str) and not callable(token):
+        raise ConfigurationError(f"token is of type {type(token).__name__}; give text, or what answers text")
+    return token
 
 
 def _token(env: Mapping[str, str]) -> Token | None:

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from difyrpc_client._errors import InvalidArgument
+from difyrpc_client._message import wrong
 from difyrpc_client._values import read_metadata, read_seconds, read_time
 
 T = TypeVar("T")
@@ -38,6 +39,11 @@ def called(name: str, default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"called": name})
 
 
+def in_hex() -> Any:
+    """Declares a dataclass field that shows the bytes of the message in hexadecimal digits."""
+    return dataclasses.field(default="", metadata={"reader": bytes.hex})
+
+
 def read(message: Message) -> Any:
     """Answers a message as the dataclass that was declared for it."""
     descriptor = message.DESCRIPTOR
@@ -55,9 +61,11 @@ def enum_number(enum: EnumDescriptor, text: str, name: str) -> int:
     """Answers the number of what `enum_text` answers; 0 for empty text; InvalidArgument names the choices."""
     if not text:
         return 0
+    choices = ", ".join(enum_text(enum, one.number) for one in enum.values if one.number)
+    if not isinstance(text, str):
+        raise wrong(name, text, f"one of {choices}")
     value = enum.values_by_name.get(_prefix(enum) + text.upper())
     if value is None:
-        choices = ", ".join(enum_text(enum, one.number) for one in enum.values if one.number)
         raise InvalidArgument(f"{name}={text!r} is not one of {choices}")
     return int(value.number)
 
@@ -70,7 +78,12 @@ def _prefix(enum: EnumDescriptor) -> str:
 @cache
 def _plan(descriptor: Descriptor) -> list[tuple[str, Reader]]:
     fields = dataclasses.fields(_kinds[descriptor.full_name])
-    return [(field.name, _of_field(descriptor.fields_by_name[_called(field)])) for field in fields]
+    return [(field.name, _reader_of(field, descriptor.fields_by_name[_called(field)])) for field in fields]
+
+
+def _reader_of(field: dataclasses.Field[Any], described: FieldDescriptor) -> Reader:
+    own: Reader | None = field.metadata.get("reader")
+    return (lambda message: own(getattr(message, described.name))) if own else _of_field(described)
 
 
 def _called(field: dataclasses.Field[Any]) -> str:

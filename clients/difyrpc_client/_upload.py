@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
 from difyrpc.files.v1 import files_pb2 as pb
-from difyrpc_client._calls import AsyncCalls, Calls
+from difyrpc_client._calls import AsyncCalls, Calls, seconds_of
 from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, Unavailable
 from difyrpc_client._methods import rpc
 from difyrpc_client._retry import NO_RETRY, Resumption, passing
@@ -86,7 +86,7 @@ def upload(
     timeout: float | None = None,
 ) -> pb.File:
     """Stores the content, over as many connections as it takes; answers the file."""
-    seconds = calls.options.stream_timeout if timeout is None else timeout
+    seconds = seconds_of(timeout, calls.options.stream_timeout)
     resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
     source = open_source(content)
     try:
@@ -146,7 +146,7 @@ async def upload_async(
     timeout: float | None = None,
 ) -> pb.File:
     """Does the same in the event loop; files are read and hashed in threads."""
-    seconds = calls.options.stream_timeout if timeout is None else timeout
+    seconds = seconds_of(timeout, calls.options.stream_timeout)
     resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
     source = await _open_async(content)
     try:

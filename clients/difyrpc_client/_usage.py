@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from difyrpc.metrics.v1 import metrics_pb2, observation_pb2, usage_pb2
+from difyrpc_client._message import make, several, wrong
 from difyrpc_client._shape import called, enum_number, read, reads
 from difyrpc_client._values import write_seconds, write_time
 
@@ -200,11 +201,18 @@ class UsageReport:
     """How many series the limit left out."""
 
 
+def checked(observation: Observation) -> Observation:
+    """Answers an observation; InvalidArgument for anything else."""
+    if not isinstance(observation, Observation):
+        raise wrong("observation", observation, "Observations one by one, as in record(one, another) or record(*all)")
+    return observation
+
+
 def write_batch(writer_id: str, sequence: int, observations: Iterable[Observation]) -> observation_pb2.Batch:
     """Makes one batch; labels that several observations share are sent once."""
     sets: dict[bytes, int] = {}
-    batch = observation_pb2.Batch(writer_id=writer_id, sequence=sequence)
-    for observation in observations:
+    batch = make(observation_pb2.Batch, writer_id=writer_id, sequence=sequence)
+    for observation in map(checked, observations):
         labels = _labels(observation)
         key = labels.SerializeToString(deterministic=True)
         if key not in sets:
@@ -215,7 +223,8 @@ def write_batch(writer_id: str, sequence: int, observations: Iterable[Observatio
 
 
 def _labels(observation: Observation) -> observation_pb2.Labels:
-    return observation_pb2.Labels(
+    return make(
+        observation_pb2.Labels,
         app=observation.app,
         workflow=observation.workflow,
         node=observation.node,
@@ -230,17 +239,19 @@ def _labels(observation: Observation) -> observation_pb2.Labels:
 def _observation(observation: Observation, label_set: int) -> observation_pb2.Observation:
     status: Any = enum_number(observation_pb2.CallStatus.DESCRIPTOR, observation.status, "status")
     first = observation.first_token_seconds
-    return observation_pb2.Observation(
-        time=None if observation.time is None else write_time(observation.time),
+    return make(
+        observation_pb2.Observation,
+        time=None if observation.time is None else write_time(observation.time, "time"),
         label_set=label_set,
-        tokens=observation_pb2.Tokens(
+        tokens=make(
+            observation_pb2.Tokens,
             input=observation.input_tokens,
             output=observation.output_tokens,
             cached_input=observation.cached_input_tokens,
             reasoning_output=observation.reasoning_output_tokens,
         ),
         duration=None if observation.seconds is None else write_seconds(observation.seconds),
-        time_to_first_token=None if first is None else write_seconds(first),
+        time_to_first_token=None if first is None else write_seconds(first, "first_token_seconds"),
         status=status,
         error_type=observation.error_type,
     )
@@ -263,13 +274,16 @@ def usage_request(
     currency_code: str,
 ) -> metrics_pb2.QueryUsageRequest:
     """Asks for usage; InvalidArgument for a word that the contract does not know."""
-    query = usage_pb2.UsageQuery(
-        quantities=[_quantity(one, "quantities") for one in quantities],
-        start_time=None if start is None else write_time(start),
-        end_time=None if end is None else write_time(end),
+    if not isinstance(step, timedelta | str | None):
+        raise wrong("step", step, "a timedelta or hour, day, week, month")
+    query = make(
+        usage_pb2.UsageQuery,
+        quantities=[_quantity(one, "quantities") for one in several(quantities, "quantities")],
+        start_time=None if start is None else write_time(start, "start"),
+        end_time=None if end is None else write_time(end, "end"),
         fixed_step=write_seconds(step) if isinstance(step, timedelta) else None,
         time_zone=time_zone,
-        group_by=[_dimension(one) for one in group_by],
+        group_by=[_dimension(one) for one in several(group_by, "group_by")],
         filters=[*_filters(where, "any_of"), *_filters(where_not, "none_of")],
         percentiles=percentiles,
         limit=limit,
@@ -280,7 +294,7 @@ def usage_request(
     if isinstance(step, str):
         unit: Any = enum_number(usage_pb2.CalendarUnit.DESCRIPTOR, step, "step")
         query.calendar_step = unit
-    return metrics_pb2.QueryUsageRequest(query=query)
+    return make(metrics_pb2.QueryUsageRequest, query=query)
 
 
 def read_report(answer: metrics_pb2.QueryUsageResponse) -> UsageReport:
@@ -294,20 +308,22 @@ def _quantity(text: str, name: str) -> Any:
 
 
 def _dimension(name: str) -> usage_pb2.Dimension:
+    if not isinstance(name, str):
+        raise wrong("group_by", name, "names of labels")
     label = usage_pb2.Label.DESCRIPTOR.values_by_name.get(f"LABEL_{name.upper()}")
     if label is None or not name.islower() or label.number == 0:
-        return usage_pb2.Dimension(custom=name)
+        return make(usage_pb2.Dimension, custom=name)
     number: Any = label.number
-    return usage_pb2.Dimension(label=number)
+    return make(usage_pb2.Dimension, label=number)
 
 
 def _filters(
     wanted: Mapping[str, str | Sequence[str]] | None, test: Literal["any_of", "none_of"]
 ) -> Iterable[usage_pb2.LabelFilter]:
     for name, values in (wanted or {}).items():
-        listed = usage_pb2.LabelValues(values=[values] if isinstance(values, str) else values)
+        listed = make(usage_pb2.LabelValues, values=[values] if isinstance(values, str) else values)
         dimension = _dimension(name)
         if test == "any_of":
-            yield usage_pb2.LabelFilter(dimension=dimension, any_of=listed)
+            yield make(usage_pb2.LabelFilter, dimension=dimension, any_of=listed)
         else:
-            yield usage_pb2.LabelFilter(dimension=dimension, none_of=listed)
+            yield make(usage_pb2.LabelFilter, dimension=dimension, none_of=listed)

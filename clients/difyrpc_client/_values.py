@@ -11,6 +11,7 @@ from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
 
 from difyrpc.type.v1 import value_pb2
 from difyrpc_client._errors import InvalidArgument
+from difyrpc_client._message import shown, wrong
 
 Scalar = str | int | float | bool | datetime | None
 MetadataValue = Scalar | list[Scalar]
@@ -26,13 +27,13 @@ def write_value(value: object, name: str = "value") -> value_pb2.Value:
     if isinstance(value, bool):  # before int, of which it is a kind
         return value_pb2.Value(bool_value=value)
     if isinstance(value, str):
-        return value_pb2.Value(string_value=value)
+        return value_pb2.Value(string_value=_whole(value, name))
     if isinstance(value, int):
         return value_pb2.Value(int64_value=_in_range(value, name))
     if isinstance(value, float):
         return value_pb2.Value(double_value=_finite(value, name))
     if isinstance(value, datetime):
-        return value_pb2.Value(time_value=write_time(value))
+        return value_pb2.Value(time_value=write_time(value, name))
     if isinstance(value, list | tuple | set | frozenset):
         values = [write_value(one, name) for one in value]
         return value_pb2.Value(list_value=value_pb2.ListValue(values=values))
@@ -51,6 +52,8 @@ def read_value(value: value_pb2.Value) -> Any:
 
 def write_metadata(metadata: Metadata | None) -> dict[str, value_pb2.Value]:
     """Makes a map of the contract's values."""
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise wrong("metadata", metadata, "a mapping of names to values")
     return {name: write_value(value, f"metadata[{name!r}]") for name, value in (metadata or {}).items()}
 
 
@@ -59,8 +62,10 @@ def read_metadata(metadata: Mapping[str, value_pb2.Value]) -> dict[str, Any]:
     return {name: read_value(value) for name, value in metadata.items()}
 
 
-def write_time(moment: datetime) -> timestamp_pb2.Timestamp:
+def write_time(moment: datetime, name: str = "time") -> timestamp_pb2.Timestamp:
     """Makes a timestamp; a time without a zone is taken as local."""
+    if not isinstance(moment, datetime):
+        raise wrong(name, moment, "a datetime")
     stamp = timestamp_pb2.Timestamp()
     stamp.FromDatetime(moment.astimezone(UTC))
     return stamp
@@ -76,16 +81,27 @@ def read_optional_time(message: Any, field: str) -> datetime | None:
     return read_time(getattr(message, field)) if message.HasField(field) else None
 
 
-def write_seconds(seconds: float | timedelta) -> duration_pb2.Duration:
+def write_seconds(seconds: float | timedelta, name: str = "seconds") -> duration_pb2.Duration:
     """Makes a duration out of seconds, exact to the microsecond."""
     duration = duration_pb2.Duration()
-    duration.FromTimedelta(seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds))
+    try:
+        duration.FromTimedelta(seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds))
+    except (TypeError, ValueError, OverflowError):
+        raise wrong(name, seconds, "seconds as a number, or a timedelta") from None
     return duration
 
 
 def read_seconds(duration: duration_pb2.Duration) -> float:
     """Answers a duration in seconds."""
     return duration.seconds + duration.nanos / 1e9
+
+
+def _whole(text: str, name: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{name}={shown(text)} holds half a surrogate pair; give whole characters") from None
+    return text
 
 
 def _in_range(value: int, name: str) -> int:

@@ -12,6 +12,7 @@ from difyrpc.vectors.v1 import vectors_pb2 as pb
 from difyrpc_client._calls import Calls
 from difyrpc_client._errors import AlreadyExists
 from difyrpc_client._filters import Filter, write_filter
+from difyrpc_client._message import make
 from difyrpc_client._methods import rpc
 from difyrpc_client._point import (
     Collection,
@@ -97,7 +98,7 @@ class Vectors:
             description=description,
             metadata=metadata,
         )
-        request = pb.CreateCollectionRequest(collection=wanted)
+        request = make(pb.CreateCollectionRequest, collection=wanted)
         try:
             return cast("Collection", read(self._calls.unary(CREATE, request, timeout).collection))
         except AlreadyExists:
@@ -107,12 +108,12 @@ class Vectors:
 
     def get_collection(self, name: str, *, timeout: float | None = None) -> Collection:
         """Answers one collection; NotFound."""
-        request = pb.GetCollectionRequest(name=full_name(name))
+        request = make(pb.GetCollectionRequest, name=full_name(name))
         return cast("Collection", read(self._calls.unary(GET, request, timeout).collection))
 
     def list_collections(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Collection]:
         """Yields the collections by name, page after page; `timeout` is for each page."""
-        request = pb.ListCollectionsRequest(page_size=page_size)
+        request = make(pb.ListCollectionsRequest, page_size=page_size)
         while True:
             page = self._calls.unary(LIST, request, timeout)
             yield from map(read, page.collections)
@@ -124,7 +125,7 @@ class Vectors:
         self, name: str, *, allow_missing: bool = False, etag: str = "", timeout: float | None = None
     ) -> None:
         """Deletes a collection with all its points; NotFound unless `allow_missing`."""
-        request = pb.DeleteCollectionRequest(name=full_name(name), allow_missing=allow_missing, etag=etag)
+        request = make(pb.DeleteCollectionRequest, name=full_name(name), allow_missing=allow_missing, etag=etag)
         self._calls.unary(DELETE, request, timeout)
 
     def upsert(
@@ -141,7 +142,7 @@ class Vectors:
         """
         answers: list[pb.UpsertPointsResponse] = []
         for batch in batches(points):
-            request = pb.UpsertPointsRequest(collection=collection, points=batch)
+            request = make(pb.UpsertPointsRequest, collection=collection, points=batch)
             answers.append(self._calls.unary(UPSERT, request, timeout))
             if progress:
                 progress(sum(answer.upserted_count for answer in answers))
@@ -202,10 +203,10 @@ class Vectors:
         timeout: float | None = None,
     ) -> list[Point]:
         """Answers the points that there are, in the order of `ids`; `timeout` is for each thousand."""
-        payload = point_pb2.PayloadSelection(vector=with_vectors)
+        payload = make(point_pb2.PayloadSelection, vector=with_vectors)
         found: list[Point] = []
         for batch in in_batches(ids):
-            request = pb.GetPointsRequest(collection=collection, ids=batch, payload=payload)
+            request = make(pb.GetPointsRequest, collection=collection, ids=batch, payload=payload)
             found.extend(map(read_point, self._calls.unary(GET_POINTS, request, timeout).points))
         return found
 
@@ -219,11 +220,12 @@ class Vectors:
         timeout: float | None = None,
     ) -> Iterator[Point]:
         """Yields points that match by id, page after page; `timeout` is for each page."""
-        request = pb.ScrollPointsRequest(
+        request = make(
+            pb.ScrollPointsRequest,
             collection=collection,
             filter=write_filter(filter),
             page_size=page_size,
-            payload=point_pb2.PayloadSelection(vector=with_vectors),
+            payload=make(point_pb2.PayloadSelection, vector=with_vectors),
         )
         while True:
             page = self._calls.unary(SCROLL, request, timeout)
@@ -234,7 +236,7 @@ class Vectors:
 
     def count(self, collection: str, *, filter: Filter | None = None, timeout: float | None = None) -> int:
         """Counts the points that match, exactly."""
-        request = pb.CountPointsRequest(collection=collection, filter=write_filter(filter))
+        request = make(pb.CountPointsRequest, collection=collection, filter=write_filter(filter))
         return self._calls.unary(COUNT, request, timeout).count
 
     def delete(
@@ -247,7 +249,7 @@ class Vectors:
     ) -> int:
         """Deletes points by id (at most 1,000) or by filter, all or none; answers how many there were."""
         selector = write_selector(ids, write_filter(filter))
-        request = pb.DeletePointsRequest(collection=collection, points=selector)
+        request = make(pb.DeletePointsRequest, collection=collection, points=selector)
         return self._calls.unary(DELETE_POINTS, request, timeout).deleted_count
 
     def update_metadata(
@@ -265,7 +267,8 @@ class Vectors:
 
         With `replace` all other fields go. Texts and vectors stay.
         """
-        request = pb.UpdateMetadataRequest(
+        request = make(
+            pb.UpdateMetadataRequest,
             collection=collection,
             points=write_selector(ids, write_filter(filter)),
             set=write_metadata(set),

@@ -12,6 +12,7 @@ from difyrpc.vectors.v1 import vectors_pb2 as pb
 from difyrpc_client._calls import AsyncCalls
 from difyrpc_client._errors import AlreadyExists
 from difyrpc_client._filters import Filter, write_filter
+from difyrpc_client._message import make
 from difyrpc_client._point import (
     Collection,
     Embeddings,
@@ -93,7 +94,7 @@ class AsyncVectors:
             description=description,
             metadata=metadata,
         )
-        request = pb.CreateCollectionRequest(collection=wanted)
+        request = make(pb.CreateCollectionRequest, collection=wanted)
         try:
             return cast("Collection", read((await self._calls.unary(CREATE, request, timeout)).collection))
         except AlreadyExists:
@@ -103,12 +104,12 @@ class AsyncVectors:
 
     async def get_collection(self, name: str, *, timeout: float | None = None) -> Collection:
         """Answers one collection; NotFound."""
-        request = pb.GetCollectionRequest(name=full_name(name))
+        request = make(pb.GetCollectionRequest, name=full_name(name))
         return cast("Collection", read((await self._calls.unary(GET, request, timeout)).collection))
 
     async def list_collections(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Collection]:
         """Yields the collections by name, page after page; `timeout` is for each page."""
-        request = pb.ListCollectionsRequest(page_size=page_size)
+        request = make(pb.ListCollectionsRequest, page_size=page_size)
         while True:
             page = await self._calls.unary(LIST, request, timeout)
             for collection in page.collections:
@@ -121,7 +122,7 @@ class AsyncVectors:
         self, name: str, *, allow_missing: bool = False, etag: str = "", timeout: float | None = None
     ) -> None:
         """Deletes a collection with all its points; NotFound unless `allow_missing`."""
-        request = pb.DeleteCollectionRequest(name=full_name(name), allow_missing=allow_missing, etag=etag)
+        request = make(pb.DeleteCollectionRequest, name=full_name(name), allow_missing=allow_missing, etag=etag)
         await self._calls.unary(DELETE, request, timeout)
 
     async def upsert(
@@ -138,7 +139,7 @@ class AsyncVectors:
         """
         answers: list[pb.UpsertPointsResponse] = []
         async for batch in batches_async(points):
-            request = pb.UpsertPointsRequest(collection=collection, points=batch)
+            request = make(pb.UpsertPointsRequest, collection=collection, points=batch)
             answers.append(await self._calls.unary(UPSERT, request, timeout))
             if progress:
                 progress(sum(answer.upserted_count for answer in answers))
@@ -199,10 +200,10 @@ class AsyncVectors:
         timeout: float | None = None,
     ) -> list[Point]:
         """Answers the points that there are, in the order of `ids`; `timeout` is for each thousand."""
-        payload = point_pb2.PayloadSelection(vector=with_vectors)
+        payload = make(point_pb2.PayloadSelection, vector=with_vectors)
         found: list[Point] = []
         for batch in in_batches(ids):
-            request = pb.GetPointsRequest(collection=collection, ids=batch, payload=payload)
+            request = make(pb.GetPointsRequest, collection=collection, ids=batch, payload=payload)
             found.extend(map(read_point, (await self._calls.unary(GET_POINTS, request, timeout)).points))
         return found
 
@@ -216,11 +217,12 @@ class AsyncVectors:
         timeout: float | None = None,
     ) -> AsyncIterator[Point]:
         """Yields points that match by id, page after page; `timeout` is for each page."""
-        request = pb.ScrollPointsRequest(
+        request = make(
+            pb.ScrollPointsRequest,
             collection=collection,
             filter=write_filter(filter),
             page_size=page_size,
-            payload=point_pb2.PayloadSelection(vector=with_vectors),
+            payload=make(point_pb2.PayloadSelection, vector=with_vectors),
         )
         while True:
             page = await self._calls.unary(SCROLL, request, timeout)
@@ -232,7 +234,7 @@ class AsyncVectors:
 
     async def count(self, collection: str, *, filter: Filter | None = None, timeout: float | None = None) -> int:
         """Counts the points that match, exactly."""
-        request = pb.CountPointsRequest(collection=collection, filter=write_filter(filter))
+        request = make(pb.CountPointsRequest, collection=collection, filter=write_filter(filter))
         return (await self._calls.unary(COUNT, request, timeout)).count
 
     async def delete(
@@ -245,7 +247,7 @@ class AsyncVectors:
     ) -> int:
         """Deletes points by id (at most 1,000) or by filter, all or none; answers how many there were."""
         selector = write_selector(ids, write_filter(filter))
-        request = pb.DeletePointsRequest(collection=collection, points=selector)
+        request = make(pb.DeletePointsRequest, collection=collection, points=selector)
         return (await self._calls.unary(DELETE_POINTS, request, timeout)).deleted_count
 
     async def update_metadata(
@@ -263,7 +265,8 @@ class AsyncVectors:
 
         With `replace` all other fields go. Texts and vectors stay.
         """
-        request = pb.UpdateMetadataRequest(
+        request = make(
+            pb.UpdateMetadataRequest,
             collection=collection,
             points=write_selector(ids, write_filter(filter)),
             set=write_metadata(set),

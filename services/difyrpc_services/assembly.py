@@ -11,12 +11,13 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from difyrpc_services.catalogue import CATALOGUE, SERVICES, Entry
+from difyrpc_services.runtime import keyring
 from difyrpc_services.runtime.access import Doorkeeper, read_identities
 from difyrpc_services.runtime.database import Database, open_database
 from difyrpc_services.runtime.exposition import CallMetrics
 from difyrpc_services.runtime.health import Health
 from difyrpc_services.runtime.interceptors import Layers, Limits
-from difyrpc_services.runtime.keyring import KeyRing, KeySettings, bootstrap, first_key
+from difyrpc_services.runtime.keyring import KeyRing, KeySettings
 from difyrpc_services.runtime.keys import DatabaseKeys
 from difyrpc_services.runtime.methods import Method, all_methods
 from difyrpc_services.runtime.peers import Peers
@@ -26,6 +27,8 @@ from difyrpc_services.runtime.server import Server, ServerSettings
 from difyrpc_services.runtime.service import House, Service
 from difyrpc_services.runtime.settings import SettingsError
 from difyrpc_services.runtime.state import state_folder
+
+CONTRACTS = tuple(entry.name for entry in CATALOGUE)  # what scopes may name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,20 +98,22 @@ async def ready_schema(database: Database) -> None:
         raise SettingsError(f"the database lacks {len(waiting)} migrations of this release; run `difyrpc migrate`")
 
 
-async def prepare(premises: Premises) -> str:
-    """Makes the database ready and answers the first API key's token, to be shown once; empty when there are keys."""
-    await ready_schema(premises.database)
+async def register_key(premises: Premises) -> None:
+    """Registers the key of DIFYRPC_BOOTSTRAP_KEY_FILE, where that is set; SettingsError when the file has none."""
+    await keyring.bootstrap(keys_of(premises.database), KeySettings.from_env(premises.house.env))
+
+
+async def first_key(premises: Premises) -> str:
+    """Makes the first API key if there is none at all; answers its token, to be shown once, or nothing."""
     if premises.settings.auth == "none":
         return ""
-    keys = keys_of(premises.database)
-    if await bootstrap(keys, KeySettings.from_env(premises.house.env)):
-        return ""
-    return await first_key(keys) or ""
+    tenant = KeySettings.from_env(premises.house.env).bootstrap_tenant
+    return await keyring.first_key(keys_of(premises.database), tenant=tenant) or ""
 
 
 def keys_of(database: Database) -> DatabaseKeys:
     """Answers the API keys of a database; scopes may name any contract."""
-    return DatabaseKeys(database, [entry.name for entry in CATALOGUE])
+    return DatabaseKeys(database, CONTRACTS)
 
 
 def build_services(premises: Premises, names: Sequence[str]) -> list[Service]:
@@ -168,5 +173,5 @@ def _build(entry: Entry, house: House) -> Service:
 def _doorkeeper(settings: ServerSettings, ring: KeyRing) -> Doorkeeper:
     if settings.auth == "none":
         return Doorkeeper(verifier=None, tenant=settings.open_tenant)
-    identities = read_identities(settings.certificate_tenants) if settings.certificate_tenants else {}
+    identities = read_identities(settings.certificate_tenants, CONTRACTS) if settings.certificate_tenants else {}
     return Doorkeeper(verifier=ring, identities=identities)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,42 @@ def test_a_database_without_the_migrations_is_not_served_from(database_url: str)
         done = run("serve", "files", state=state, env=env)
     assert done.returncode == 1
     assert "difyrpc migrate" in done.stderr
+
+
+def test_doctor_sends_a_database_without_our_tables_to_migrate(database_url: str):
+    env = {"DIFYRPC_DATABASE_URL": database_url, "DIFYRPC_DATABASE_SCHEMA": "not_migrated"}
+    with state_folder() as state:
+        done = run("doctor", state=state, env=env)
+    assert done.returncode == 1
+    assert "difyrpc migrate" in done.stdout
+    assert done.stderr == ""
+
+
+def test_doctor_finds_a_key_file_that_serve_would_refuse(tmp_path: Path):
+    file = tmp_path / "key"
+    file.write_text("password123")
+    with state_folder() as state:
+        done = run("doctor", "files", state=state, env={"DIFYRPC_BOOTSTRAP_KEY_FILE": str(file)})
+    assert done.returncode == 1
+    assert "DIFYRPC_BOOTSTRAP_KEY_FILE" in done.stdout
+
+
+def test_a_start_that_fails_does_not_use_up_the_first_key():
+    with state_folder() as state, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert run("serve", "files", "--listen", address, state=state).returncode == 1
+        with serve("files", state=state, env={"DIFYRPC_BOOTSTRAP_TENANT": "acme"}) as process:
+            listed = run("keys", "list", state=state).stdout
+            assert process.token.split("_")[1] in listed
+            assert " acme " in listed
+
+
+def test_serve_warns_of_a_misspelt_setting():
+    with state_folder() as state, serve("files", state=state, env={"DIFYRPC_GRACE_SECOND": "1"}) as process:
+        process.stop()
+    assert "DIFYRPC_GRACE_SECOND is not a setting; did you mean DIFYRPC_GRACE_SECONDS?" in "".join(process.log)
 
 
 def test_a_token_made_beforehand_opens_the_server(tmp_path: Path):

@@ -19,7 +19,7 @@ def grpcurl(*arguments: str) -> subprocess.CompletedProcess:
 def test_grpcurl_lists_and_describes_without_a_key(process: Process):
     listed = grpcurl("-plaintext", process.target, "list").stdout.split()
     assert {"difyrpc.documents.v1.DocumentParser", "grpc.health.v1.Health"} <= set(listed)
-    described = grpcurl("-plaintext", process.target, "describe", "difyrpc.vectors.v1.VectorSearch")
+    described = grpcurl("-plaintext", process.target, "describe", "difyrpc.vectors.v1.VectorSearch.Search")
     assert "rpc Search" in described.stdout, described.stderr
 
 

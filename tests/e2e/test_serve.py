@@ -62,6 +62,32 @@ def test_sigterm_lets_a_running_call_end():
         assert process.popen.wait(30) == 0
 
 
+def test_probes_see_the_drain_until_the_end():
+    with (
+        state_folder() as state,
+        serve("files", state=state, env={"DIFYRPC_DRAIN_SECONDS": "1.5"}) as process,
+        grpc.insecure_channel(process.health_target) as channel,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        process.popen.send_signal(signal.SIGTERM)
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with connect(process.target, token=process.token) as dify:
+            assert dify.files.quota().used_bytes == 0
+        assert calls(process)["OK"] >= 1
+        assert process.popen.wait(30) == 0
+
+
+def test_the_series_of_worker_processes_add_up_too():
+    with state_folder() as state, serve("vectors", "--workers", "2", state=state) as process:
+        for word in ("one", "two", "three", "four"):
+            with connect(process.target, token=process.token, channels=1) as dify:
+                dify.vectors.embed([word], purpose="query")
+        wanted = 'difyrpc_vectors_embedding_cache_lookups_total{outcome="miss"} 4.0'
+        while wanted not in shown(process):
+            assert process.popen.poll() is None
+
+
 def test_only_the_named_services_run():
     with state_folder() as state, serve("metrics", state=state) as process:
         assert "files" not in process.banner
@@ -181,9 +207,13 @@ def workers(process: Process) -> list[int]:
     return [child.pid for child in psutil.Process(process.popen.pid).children() if "--worker-pipes" in child.cmdline()]
 
 
-def calls(process: Process) -> dict[str, float]:
+def shown(process: Process) -> str:
     with urllib.request.urlopen(process.metrics_url, timeout=10) as answer:
-        text = answer.read().decode()
+        return answer.read().decode()
+
+
+def calls(process: Process) -> dict[str, float]:
+    text = shown(process)
     found: dict[str, float] = {}
     for code, value in re.findall(r'^difyrpc_calls_total\{code="(\w+)".*\} (\S+)$', text, re.MULTILINE):
         found[code] = found.get(code, 0) + float(value)

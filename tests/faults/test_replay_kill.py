@@ -208,8 +208,12 @@ async def test_a_call_that_was_cut_off_before_its_commit_is_made_once(
 
 async def until_calls_wait(database: psycopg.Connection, count: int) -> None:
     """Waits until so many transactions are held up by another's lock."""
-    while len(database.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall()) < count:
-        await asyncio.to_thread(bool)
+    while await asyncio.to_thread(waiting_calls, database) < count:
+        pass
+
+
+def waiting_calls(database: psycopg.Connection) -> int:
+    return len(database.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall())
 
 
 @asynccontextmanager

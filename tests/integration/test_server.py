@@ -352,7 +352,40 @@ async def test_a_certificate_that_nobody_mapped_is_nobody(tmp_path: Path):
         certificates.channel(at, with_certificate=True) as channel,
     ):
         error = await failure(stub(channel).GetFile(GET))
-        assert (error.code(), reason(error)) == (grpc.StatusCode.UNAUTHENTICATED, "KEY_MISSING")
+        assert (error.code(), reason(error)) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_UNKNOWN")
+        assert "caller-7" in info(error)["names"]
+
+
+async def test_a_key_that_is_not_the_certificates_is_told_apart_from_a_taken_port(tmp_path: Path):
+    certificates = Certificates(tmp_path)
+    certificates.ca.issue_cert("localhost").private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    with pytest.raises(SettingsError, match="does not fit"):
+        async with scene(env=certificates.env):
+            pass
+
+
+async def test_every_answer_carries_the_request_id():
+    async with scene() as at, at.channel() as channel:
+        call = stub(channel).GetFile(GET, metadata=(("x-request-id", "req-9"),))
+        await call
+        assert ("x-request-id", "req-9") in list(await call.trailing_metadata())
+        at.servicer.error = NotFound("FILE_NOT_FOUND", "none")
+        error = await failure(stub(channel).GetFile(GET))
+        assert dict(error.trailing_metadata())["x-request-id"]
+
+
+async def test_calls_that_are_refused_at_the_door_are_logged_and_counted(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, logger="difyrpc.calls")
+    async with scene(doorkeeper=Doorkeeper(verifier=OneKey())) as at, at.channel() as channel:
+        good = (("authorization", "Bearer good"),)
+        await failure(stub(channel).CopyFile(files_pb2.CopyFileRequest(name="files/a"), metadata=good))
+        await failure(channel.unary_unary("/difyrpc.files.v1.FileStorage/Nothing")(b""))
+        text = generate_latest(at.registry).decode()
+    lines = [record.getMessage() for record in caplog.records if record.name == "difyrpc.calls"]
+    assert lines[0].startswith("files/CopyFile PERMISSION_DENIED ")
+    assert lines[0].endswith(" tenant=acme")
+    assert lines[1].startswith("unknown/unknown UNIMPLEMENTED ")
+    assert 'difyrpc_calls_total{code="UNIMPLEMENTED",method="unknown",service="unknown"} 1.0' in text
 
 
 @pytest.mark.parametrize(
@@ -364,6 +397,9 @@ async def test_a_certificate_that_nobody_mapped_is_nobody(tmp_path: Path):
         ({"DIFYRPC_TLS_CLIENT_CA": "/c.pem"}, "DIFYRPC_TLS_CERTIFICATE"),
         ({"DIFYRPC_MAX_CONCURRENT_CALLS": "0"}, "the least is 1"),
         ({"DIFYRPC_GRACE_SECONDS": "soon"}, "not a number"),
+        ({"DIFYRPC_LISTEN": "localhost:99999"}, "not host:port"),
+        ({"DIFYRPC_METRICS_LISTEN": "9464"}, "not host:port"),
+        ({"DIFYRPC_CERTIFICATE_TENANTS": "/t"}, "DIFYRPC_TLS_CLIENT_CA"),
     ],
 )
 def test_settings_that_cannot_work_say_why(env: dict[str, str], words: str):

@@ -6,9 +6,6 @@ The list of rpcs comes from the contracts: one that names things and is not call
 from __future__ import annotations
 
 import grpc
-from difyrpc.files.v1 import files_pb2, files_pb2_grpc
-from difyrpc.metrics.v1 import metrics_pb2, metrics_pb2_grpc
-from difyrpc.vectors.v1 import vectors_pb2, vectors_pb2_grpc
 from google.protobuf import text_format
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
@@ -16,6 +13,9 @@ from google.protobuf.message_factory import GetMessageClass
 from serving import Running
 from statuses import reason
 
+from difyrpc.files.v1 import files_pb2, files_pb2_grpc
+from difyrpc.metrics.v1 import metrics_pb2, metrics_pb2_grpc
+from difyrpc.vectors.v1 import vectors_pb2, vectors_pb2_grpc
 from difyrpc_services.catalogue import SERVICES
 
 METHODS = {method.name: method for entry in SERVICES.values() for method in entry.descriptor().methods}
@@ -164,10 +164,7 @@ async def outcome(channel: grpc.aio.Channel, method: MethodDescriptor, text: str
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )(iter([request]) if method.client_streaming else request, timeout=30)
     try:
-        if method.server_streaming:
-            answers = [answer async for answer in call]
-        else:
-            answers = [await call]
+        answers = [answer async for answer in call] if method.server_streaming else [await call]
     except grpc.aio.AioRpcError as error:
         return error.code(), reason(error)
     return outcome_inside(answers)

@@ -36,6 +36,8 @@ def _set(message: Message, field: Any, value: Any) -> None:
         getattr(message, field.name).CopyFrom(write_seconds(value))
     elif field.enum_type is not None:
         setattr(message, field.name, enum_number(field.enum_type, value, field.name))
+    elif field.type == field.TYPE_BYTES and isinstance(value, str):
+        setattr(message, field.name, bytes.fromhex(value))
     else:
         setattr(message, field.name, value)
 

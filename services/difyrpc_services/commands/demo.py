@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import time
 import urllib.request
@@ -46,15 +47,19 @@ MEGABYTE = 1e6
 HAN = re.compile(r"[\u4e00-\u9fff]")
 NEXT_STEPS = """
 To go on, start the services; the first start prints a key:
-   difyrpc serve
+   {difyrpc} serve
    export DIFYRPC_TOKEN=<the key>
-From Python:
+From Python ({python}):
+   from pathlib import Path
    from difyrpc_client import connect
    with connect("localhost:50051") as dify:
        print(dify.documents.parse(Path("contract.pdf")).clauses)
-From the shell:
+With grpcurl, where it is installed:
    grpcurl -plaintext localhost:50051 list
-   grpcurl -plaintext -H "authorization: Bearer $DIFYRPC_TOKEN" -d '{"query": "late payment", "k": 5}' \\
+   KEY="authorization: Bearer $DIFYRPC_TOKEN"
+   grpcurl -plaintext -H "$KEY" -d '{{"points": [{{"id": "1", "text": "Interest is due on late payments."}}]}}' \\
+     localhost:50051 difyrpc.vectors.v1.VectorSearch/UpsertPoints
+   grpcurl -plaintext -H "$KEY" -d '{{"query": "overdue invoice", "k": 5}}' \\
      localhost:50051 difyrpc.vectors.v1.VectorSearch/Search
 """
 TOKENS_SHOWN = re.compile(r"^gen_ai_client_token_usage\w*_sum\{.*\} (\S+)$", re.MULTILINE)
@@ -84,7 +89,7 @@ def run(console: Console, samples: Path) -> None:
             server = stack.enter_context(demo_server())
         console.print(f"[bold]1  Services[/], ready in {time.perf_counter() - started:.1f} s on {server.target}")
         for line in server.services:
-            console.print(f"   {line}", markup=False)
+            console.print(f"   {line}", markup=False, soft_wrap=True)
         dify = stack.enter_context(connect(server.target, token=server.token, app="demo"))
         story = Story(dify, console)
         documents = story.parse(story.upload(contracts(samples)))
@@ -93,8 +98,18 @@ def run(console: Console, samples: Path) -> None:
         story.count(server)
         idle = server.memory_bytes() / MEGABYTE
         console.print(f"\nIdle again, all services together hold {idle:.0f} MB of memory, the model loaded.")
-        console.print(NEXT_STEPS, markup=False)
+        console.print(
+            NEXT_STEPS.format(difyrpc=program("difyrpc"), python=program("python")), markup=False, soft_wrap=True
+        )
     console.print(f"Done in {time.perf_counter() - started:.1f} s; everything was stopped and removed.")
+
+
+def program(name: str) -> str:
+    """Answers how a program of this environment is called from here: by name where the shell finds it."""
+    own = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(own):
+        return name
+    return str(own.relative_to(Path.cwd())) if own.is_relative_to(Path.cwd()) else str(own)
 
 
 def contracts(samples: Path) -> list[Path]:
@@ -130,7 +145,7 @@ class Story:
             document = self._timed("parse", partial(self._parse, file))
             documents.append(document)
             tables = sum(element.kind == "table" for element in document.elements)
-            counts = (document.info.page_count, len(document.elements), tables, len(document.clauses))
+            counts = (document.info.page_count or "–", len(document.elements), tables, len(document.clauses))
             milliseconds = (self._observations[-1].seconds or 0) * 1000
             table.add_row(file.display_name, *map(str, counts), document.info.language, f"{milliseconds:.0f}")
         self._console.print(table)
@@ -228,10 +243,8 @@ def matches_table(matches: Sequence[Match]) -> Table:
         best = sorted(filter(ours, matches), key=lambda match: match.hits[0].score)[-SHOWN_CLAUSES:]
         for match in sorted(best, key=matches.index):
             hit = match.hits[0]
-            title = str(hit.metadata.get("title", ""))
-            table.add_row(
-                Text(match.clause.number), shortened(match.clause), Text(f"{hit.case_id} {title}"), f"{hit.score:.2f}"
-            )
+            found = f"{hit.case_id}: {hit.metadata['topic']}"
+            table.add_row(Text(match.clause.number), shortened(match.clause), Text(found), f"{hit.score:.2f}")
         table.add_section()
     return table
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import click
 import uvloop
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from rich.console import Console
 
 from difyrpc_services import assembly
 from difyrpc_services.assembly import Premises
 from difyrpc_services.catalogue import CATALOGUE
+from difyrpc_services.runtime.access import read_identities
+from difyrpc_services.runtime.certificates import read_certificates
 from difyrpc_services.runtime.errors import ServiceError
+from difyrpc_services.runtime.keyring import KeySettings, read_token
 from difyrpc_services.runtime.schema import pending
-from difyrpc_services.runtime.server import ServerSettings, read_pem
+from difyrpc_services.runtime.server import ServerSettings, credentials
 from difyrpc_services.runtime.service import Check
-from difyrpc_services.runtime.settings import SettingsError
+from difyrpc_services.runtime.settings import Asked, SettingsError
 
 EXPIRY_WARNING = timedelta(days=21)
 # Read by the client, and by peers when they are first called.
@@ -51,39 +53,21 @@ async def examine(env: Mapping[str, str], names: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-class Asked(Mapping[str, str]):
-    """An environment that remembers which names were looked up, so that the others can be told."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        """Wraps `env`."""
-        self._env = env
-        self.names: set[str] = set()
-
-    def __getitem__(self, name: str) -> str:
-        self.names.add(name)
-        return self._env[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._env)
-
-    def __len__(self) -> int:
-        return len(self._env)
-
-
 async def checks(env: Mapping[str, str], names: Sequence[str]) -> AsyncIterator[Check]:
     """Makes all checks, settings first; stops where the next ones cannot be made."""
     asked = Asked(env)
     try:
         settings = ServerSettings.from_env(asked)
         yield Check(name="settings", level="ok", found=f"listens on {settings.listen}")
-        for check in certificate_checks(settings):
+        for check in (*certificate_checks(settings), *access_checks(settings, asked), *port_checks(settings)):
             yield check
         async with assembly.open_premises(asked, names) as premises:
-            yield await schema_check(premises)
             services = assembly.build_services(premises, names)
             for check in misspelt(asked) if not names else ():
                 yield check
-            for service in services:
+            schema = await schema_check(premises)
+            yield schema
+            for service in services if schema.level == "ok" else ():
                 for check in await service.check():
                     yield check
     except SettingsError as error:
@@ -94,11 +78,46 @@ async def checks(env: Mapping[str, str], names: Sequence[str]) -> AsyncIterator[
 
 def misspelt(env: Asked) -> Iterator[Check]:
     """Warns about variables that nothing reads, with the one that was probably meant."""
-    for name in sorted(env):
-        if name.startswith("DIFYRPC_") and name not in env.names | READ_ELSEWHERE:
-            close = difflib.get_close_matches(name, env.names, 1)
-            advice = f"did you mean {close[0]}?" if close else "remove it, or look its name up in the README"
+    for name, meant in env.unread("DIFYRPC_").items():
+        if name not in READ_ELSEWHERE:
+            advice = f"did you mean {meant}?" if meant else "remove it; docs/settings.md lists them all"
             yield Check(name="settings", level="warning", found=f"{name} is not a setting", advice=advice)
+
+
+def access_checks(settings: ServerSettings, env: Mapping[str, str]) -> Iterator[Check]:
+    """Reads the files that say who may call; SettingsError when `serve` would refuse one."""
+    keys = KeySettings.from_env(env)
+    if keys.bootstrap_key_file:
+        read_token(keys.bootstrap_key_file)
+        yield Check(name="access", level="ok", found=f"first key out of {keys.bootstrap_key_file}")
+    if settings.certificate_tenants:
+        known = read_identities(settings.certificate_tenants, assembly.CONTRACTS)
+        yield Check(name="access", level="ok", found=f"{len(known)} certificate identities are mapped to tenants")
+
+
+def port_checks(settings: ServerSettings) -> Iterator[Check]:
+    """Tries whether the ports are free."""
+    for name, address in (
+        ("DIFYRPC_LISTEN", settings.listen),
+        ("DIFYRPC_HEALTH_LISTEN", settings.health_listen),
+        ("DIFYRPC_METRICS_LISTEN", settings.metrics_listen),
+    ):
+        if address != "off" and not is_free(address):
+            advice = f"all is well if that is a difyrpc that runs already; else set {name}"
+            yield Check(name="ports", level="warning", found=f"{address} is taken", advice=advice)
+
+
+def is_free(address: str) -> bool:
+    """Answers whether a port can be listened on now."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, int(port)))
+        except OSError:
+            return False
+    return True
 
 
 async def schema_check(premises: Premises) -> Check:
@@ -121,13 +140,9 @@ def certificate_checks(settings: ServerSettings) -> Iterator[Check]:
             advice = "set DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE, unless a mesh encrypts"
             yield Check(name="TLS", level="warning", found=found, advice=advice)
         return
-    pem = read_pem(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
-    certificate = x509.load_pem_x509_certificate(pem)
-    yield expiry_check(certificate)
-    key = load_pem_private_key(settings.tls_key.encode(), None)
-    if key.public_key() != certificate.public_key():
-        advice = "set DIFYRPC_TLS_KEY_FILE to the key that the certificate was made with"
-        yield Check(name="TLS", level="error", found="the key does not fit the certificate", advice=advice)
+    credentials(settings)
+    _, certificates = read_certificates(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
+    yield expiry_check(certificates[0])
 
 
 def expiry_check(certificate: x509.Certificate, now: datetime | None = None) -> Check:

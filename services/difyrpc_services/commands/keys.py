@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import click
 import uvloop
-from rich.console import Console
-from rich.table import Table
 
 from difyrpc_services import assembly
 from difyrpc_services.commands.failing import clear_errors
 from difyrpc_services.runtime.keys import DatabaseKeys, Key, make_token
+
+HEADINGS = ["id", "state", "tenant", "scopes", "created", "expires", "last used", "name"]
 
 
 @click.group("keys")
@@ -52,10 +52,10 @@ def list_keys(tenant: str | None) -> None:
     """List the keys, without their secrets."""
 
     async def work(keys: DatabaseKeys) -> None:
-        table = Table("id", "tenant", "name", "scopes", "created", "expires", "state", "last used")
-        for key in await keys.list_keys(tenant):
-            table.add_row(*row(key))
-        Console().print(table)
+        rows = [HEADINGS, *(row(key) for key in await keys.list_keys(tenant))]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for cells in rows:
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
     with_keys(work)
 
@@ -95,18 +95,10 @@ def row(key: Key) -> list[str]:
     now = datetime.now(UTC)
     expired = key.expires_at is not None and key.expires_at <= now
     state = "revoked" if key.revoked_at else "expired" if expired else "valid"
-    return [
-        key.id,
-        key.tenant,
-        key.name,
-        " ".join(sorted(key.scopes)),
-        day(key.created_at),
-        day(key.expires_at),
-        state,
-        day(key.last_used_on),
-    ]
+    days = [day(key.created_at), day(key.expires_at), day(key.last_used_on)]
+    return [key.id, state, key.tenant, ",".join(sorted(key.scopes)), *days, key.name]
 
 
 def day(moment: object) -> str:
-    """Answers the day of a time, or nothing."""
-    return str(moment)[:10] if moment else ""
+    """Answers the day of a time, or a dash."""
+    return str(moment)[:10] if moment else "-"

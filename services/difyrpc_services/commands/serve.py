@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -28,10 +29,13 @@ from difyrpc_services.runtime.exposition import (
 from difyrpc_services.runtime.health import Health
 from difyrpc_services.runtime.server import ProbePort, ServerSettings
 from difyrpc_services.runtime.service import Service
+from difyrpc_services.runtime.settings import Asked
+from difyrpc_services.runtime.worker_series import SeriesWriter, WorkerSeries
 from difyrpc_services.runtime.workforce import Workforce, reserve_port, tell_ready
 
 log = logging.getLogger(__name__)
 
+EXIT_INTERRUPTED = 130  # what a shell says of a process that Ctrl-C ended
 EMBEDDED_CONNECTIONS = 150  # for worker processes; the embedded PostgreSQL has 200
 
 
@@ -46,9 +50,7 @@ def command(names: tuple[str, ...], listen: str | None, workers: int, worker_pip
 
     Runs until Ctrl-C or SIGTERM, then lets running calls end. Settings are environment variables.
     """
-    env = dict(os.environ)
-    if listen:
-        env["DIFYRPC_LISTEN"] = listen
+    env = Asked(os.environ | ({"DIFYRPC_LISTEN": listen} if listen else {}))
     log_to_stderr(env)
     if worker_pipes:
         run(serve_as_worker(env, names, *worker_pipes))
@@ -69,58 +71,60 @@ def log_to_stderr(env: Mapping[str, str]) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
-async def serve_alone(env: Mapping[str, str], names: Sequence[str]) -> None:
+async def serve_alone(env: Asked, names: Sequence[str]) -> None:
     """Serves in this process until a signal."""
     async with AsyncExitStack() as stack:
         stopped = stop_signal(signal.SIGINT, signal.SIGTERM)
-        premises = await stack.enter_async_context(assembly.open_premises(env, names))
-        key = await assembly.prepare(premises)
-        services = assembly.build_services(premises, names)
-        health = Health(service.full_name for service in services)
+        premises, services, health = await prepare(stack, env, names)
         registry = registry_of_process(collectors(services))
+        # The side ports come first and go last: probes see NOT_SERVING, and the last calls are still scraped.
+        ports = await open_side_ports(stack, premises, health, registry)
         server = assembly.build_server(premises, services, health=health, registry=registry)
         stack.push_async_callback(server.stop)
         await server.start()
-        ports = await open_side_ports(stack, premises, health, registry)
-        tell(premises, services, port=server.port, ports=ports, key=key)
+        tell(premises, services, port=server.port, ports=ports, key=await assembly.first_key(premises))
         await stopped.wait()
         log.info("stopping")
 
 
-async def serve_with_workers(env: Mapping[str, str], names: Sequence[str], count: int) -> None:
+async def serve_with_workers(env: Asked, names: Sequence[str], count: int) -> None:
     """Watches `count` worker processes on one port until a signal; shows their metrics added up."""
     async with AsyncExitStack() as stack:
         stopped = stop_signal(signal.SIGINT, signal.SIGTERM)
-        premises = await stack.enter_async_context(assembly.open_premises(env, names))
-        key = await assembly.prepare(premises)
-        services = assembly.build_services(premises, names)
-        health = Health(service.full_name for service in services)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="difyrpc-metrics-"))
-        registry = registry_of_workers(folder, collectors(services))
+        premises, services, health = await prepare(stack, env, names)
         held, address = reserve_port(premises.settings.listen)
         stack.callback(held.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="difyrpc-metrics-")))
+        series = WorkerSeries(folder)
+
+        def forget(pid: int) -> None:
+            forget_worker(pid, folder)
+            series.forget(pid)
+
+        registry = registry_of_workers(folder, [series, *(each for one in services for each in one.shared_collectors)])
+        ports = await open_side_ports(stack, premises, health, registry)
         workers = Workforce(
             lambda ready, lifeline: worker_command(names, ready, lifeline),
             count=count,
-            env={**env, **worker_settings(premises, count), "DIFYRPC_LISTEN": address, SHARED_FOLDER: folder},
-            on_death=lambda pid: forget_worker(pid, folder),
+            env={**env, **worker_settings(premises, count), "DIFYRPC_LISTEN": address, SHARED_FOLDER: str(folder)},
+            on_death=forget,
         )
         stack.push_async_callback(workers.stop)
+        stack.callback(health.drain)
         await workers.start()
         health.serve()
-        stack.callback(health.drain)
-        ports = await open_side_ports(stack, premises, health, registry)
-        tell(premises, services, port=int(address.rpartition(":")[2]), ports=ports, key=key, workers=count)
+        port, key = int(address.rpartition(":")[2]), await assembly.first_key(premises)
+        tell(premises, services, port=port, ports=ports, key=key, workers=count)
         await stopped.wait()
         log.info("stopping")
 
 
 async def serve_as_worker(env: Mapping[str, str], names: Sequence[str], ready: int, lifeline: int) -> None:
-    """Serves beside other processes until a signal, or until the parent's end of the lifeline closes."""
+    """Serves beside other processes until the parent lets go of the lifeline, by will or by death."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may be sent to the whole group; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     async with AsyncExitStack() as stack:
-        # Ctrl-C reaches every process of the terminal; the parent tells the workers when it is their turn.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        stopped = stop_signal(signal.SIGTERM)
+        stopped = asyncio.Event()
         asyncio.get_running_loop().add_reader(lifeline, stopped.set)
         premises = await stack.enter_async_context(assembly.open_premises(env, names))
         services = assembly.build_services(premises, names)
@@ -129,22 +133,39 @@ async def serve_as_worker(env: Mapping[str, str], names: Sequence[str], ready: i
         server = assembly.build_server(premises, services, health=health, registry=registry, share_port=True)
         stack.push_async_callback(server.stop)
         await server.start()
+        own = [each for service in services for each in service.collectors]
+        await stack.enter_async_context(SeriesWriter(Path(env[SHARED_FOLDER]), own))
         tell_ready(ready)
         await stopped.wait()
         asyncio.get_running_loop().remove_reader(lifeline)
 
 
+async def prepare(
+    stack: AsyncExitStack, env: Asked, names: Sequence[str]
+) -> tuple[Premises, Sequence[Service], Health]:
+    """Opens and migrates the database, builds the services, and warns of settings that are probably misspelt."""
+    premises = await stack.enter_async_context(assembly.open_premises(env, names))
+    await assembly.ready_schema(premises.database)
+    await assembly.register_key(premises)
+    services = assembly.build_services(premises, names)
+    for name, meant in env.unread("DIFYRPC_").items():
+        if meant:
+            log.warning("%s is not a setting; did you mean %s?", name, meant)
+    return premises, services, Health(service.full_name for service in services)
+
+
 def stop_signal(*numbers: int) -> asyncio.Event:
-    """Answers an event that the first of these signals sets; a second Ctrl-C ends the process as usual."""
+    """Answers an event that the first of these signals sets; the second one ends the process at once."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop(number: int) -> None:
+    def stop() -> None:
+        if stopped.is_set():
+            os._exit(EXIT_INTERRUPTED)
         stopped.set()
-        loop.remove_signal_handler(number)
 
     for number in numbers:
-        loop.add_signal_handler(number, stop, number)
+        loop.add_signal_handler(number, stop)
     return stopped
 
 
@@ -162,7 +183,7 @@ def worker_command(names: Sequence[str], ready: int, lifeline: int) -> list[str]
 
 def collectors(services: Sequence[Service]) -> list[Any]:
     """Answers what the services add to /metrics."""
-    return [collector for service in services for collector in service.collectors]
+    return [each for service in services for each in (*service.collectors, *service.shared_collectors)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +226,7 @@ def tell(
         lines.append(f"metrics  http://{settings.metrics_listen.rpartition(':')[0]}:{ports.metrics}/metrics")
     lines.append(access_line(premises))
     if key:
-        lines.append(f"key      {key}  (the first one, of tenant default; shown this once)")
+        lines.append(f"key      {key}  (the first one; shown this once)")
     lines.append("difyrpc is ready; Ctrl-C stops it")
     click.echo("\n".join(lines))
     if settings.auth == "none" and not settings.is_loopback:

@@ -33,6 +33,7 @@ _PICTURES: Final = (
     (b"MM\x00*", "image/tiff"),
     (b"BM", "image/bmp"),
 )
+_OLD_OFFICE: Final = {"doc": "WordDocument", "xls": "Workbook", "ppt": "PowerPoint Document"}  # their main streams
 _OFFICE: Final = (("word/", "docx"), ("xl/", "xlsx"), ("ppt/", "pptx"))
 
 
@@ -52,18 +53,29 @@ def detect(content: memoryview, *, name: str = "", media_type: str = "") -> Dete
     hinted = _hinted(name, media_type)
     found = _by_content(content, hinted)
     if found not in FORMATS:
-        raise unsupported(found)
-    return Detected(format=found, notices=_disagreement(found, hinted, name or media_type))
+        raise _unsupported(found, hinted)
+    return Detected(format=found, notices=_disagreement(found, hinted, by="name" if _ending(name) else "media type"))
 
 
-def unsupported(kind: str) -> InvalidArgument:
-    """Answers the error for a type that cannot be read."""
+def not_renderable(format_name: str) -> InvalidArgument:
+    """Answers the error for a format whose pages cannot be rendered."""
     return InvalidArgument(
         "UNSUPPORTED_TYPE",
-        "documents of the type {type} cannot be read here; {formats} can",
+        "pages of {type} documents cannot be rendered; those of {formats} can",
         field="content",
-        type=kind,
-        formats=", ".join(FORMATS),
+        type=format_name,
+        formats=", ".join(format_.name for format_ in FORMATS.values() if format_.renderable),
+    )
+
+
+def _unsupported(kind: str, hinted: str) -> InvalidArgument:
+    """Answers the error for a type that cannot be read."""
+    message = "documents of the type {type} cannot be read here; {formats} can"
+    if kind in _OLD_OFFICE or kind == "ole":
+        message = "old Office files (.doc, .xls, .ppt; this one: {type}) cannot be read here; save it as .docx or .pdf"
+        kind = hinted if kind == "ole" and hinted in _OLD_OFFICE else kind
+    return InvalidArgument(
+        "UNSUPPORTED_TYPE", message, field="content", type=kind, formats=", ".join(FORMATS)
     )
 
 
@@ -136,7 +148,7 @@ def _in_ole(content: memoryview) -> str:
             field="content",
             format="ooxml",
         )
-    for stream, kind in (("WordDocument", "doc"), ("Workbook", "xls"), ("PowerPoint Document", "ppt")):
+    for kind, stream in _OLD_OFFICE.items():
         if stream.encode("utf-16-le") in data:
             return kind
     return "ole"
@@ -152,7 +164,7 @@ def _foreign(head: bytes) -> str:
 
 def _hinted(name: str, media_type: str) -> str:
     """Answers the format that the name or the media type states; empty without a known one."""
-    ending = PurePosixPath(name.replace("\\", "/")).suffix.lower().lstrip(".")
+    ending = _ending(name)
     kind = media_type.partition(";")[0].strip().lower()
     for format_ in FORMATS.values():
         if (ending and ending in format_.extensions) or (kind and not ending and kind in format_.media_types):
@@ -160,7 +172,11 @@ def _hinted(name: str, media_type: str) -> str:
     return ending if ending in ("doc", "xls", "xlsx", "ppt", "pptx", "rtf", "odt", "epub", "png", "jpg", "zip") else ""
 
 
-def _disagreement(found: str, hinted: str, hint: str) -> tuple[Notice, ...]:
+def _ending(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).suffix.lower().lstrip(".")
+
+
+def _disagreement(found: str, hinted: str, *, by: str) -> tuple[Notice, ...]:
     if not hinted or hinted == found:
         return ()
-    return (Notice(reason="TYPE_DISAGREES", message=f"the content is {found}, although its name or type says {hint}"),)
+    return (Notice(reason="TYPE_DISAGREES", message=f"the content is {found}, the {by} says {hinted}"),)

@@ -7,7 +7,8 @@ from typing import Final
 
 from resiliparse.parse.lang import detect_fast
 
-LEAST: Final = 40  # letters; fewer say nothing
+LEAST: Final = 40  # letters; fewer say nothing, unless they are Chinese
+LEAST_HAN: Final = 2  # signs that make a short text Chinese
 MOST: Final = 5_000  # characters that are looked at
 _UNSURE: Final = 1_200  # resiliparse's distance above which its answer is a guess
 
@@ -32,10 +33,14 @@ class Sample:
 
 def language_of(text: str) -> str:
     """Answers `zh`, `ja`, `ko` by script, else a guess by letters; empty when too short to say."""
-    scripts = Counter(_script(character) for character in text[:MOST] if character.isalpha())
+    scripts: Counter[str] = Counter()
+    for character, count in Counter(text[:MOST]).items():
+        if character.isalpha():
+            scripts[_script(character)] += count
     letters = sum(scripts.values())
     if letters < LEAST:
-        return ""
+        chinese = scripts["han"] >= LEAST_HAN and not scripts["kana"] and not scripts["hangul"]
+        return "zh" if chinese and scripts["han"] * 4 > letters else ""
     if scripts["kana"] * 12 > letters:
         return "ja"
     if scripts["hangul"] * 4 > letters:

@@ -8,7 +8,7 @@ from typing import Final
 
 from difyrpc_services.documents.chunking import chunks_of
 from difyrpc_services.documents.clauses import find_clauses
-from difyrpc_services.documents.detection import detect, unsupported
+from difyrpc_services.documents.detection import detect, not_renderable
 from difyrpc_services.documents.elements import Clause, Element
 from difyrpc_services.documents.formats import FORMATS, reader
 from difyrpc_services.documents.formats.markdown import elements_of as markdown_elements
@@ -152,7 +152,7 @@ def render(content: memoryview, task: RenderTask) -> PicturePart:
 
     detected = detect(content, name=task.name)
     if not FORMATS[detected.format].renderable:
-        raise unsupported(detected.format)
+        raise not_renderable(detected.format)
     marks = tuple(
         Mark(left=one.left, top=one.top, right=one.right, bottom=one.bottom, color=one.color) for one in task.highlights
     )

@@ -46,7 +46,7 @@ def build(house: House) -> Service:
         start=housekeeping.start,
         stop=stop,
         check=check,
-        collectors=(UsageCollector(totals),),
+        shared_collectors=(UsageCollector(totals),),
     )
 
 

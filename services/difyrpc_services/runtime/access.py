@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 from difyrpc_services.runtime.caller import Caller
-from difyrpc_services.runtime.errors import PermissionDenied, Unauthenticated
-from difyrpc_services.runtime.keys import Key, allows
+from difyrpc_services.runtime.errors import InvalidArgument, PermissionDenied, Unauthenticated
+from difyrpc_services.runtime.keys import Key, allows, check_scopes, check_tenant
 from difyrpc_services.runtime.methods import Method
 from difyrpc_services.runtime.settings import SettingsError
 
@@ -81,25 +82,26 @@ class Doorkeeper:
         self._identities = identities or {}
         self._delegations = delegations or Delegations()
 
-    @asynccontextmanager
-    async def admit(
-        self, method: Method, metadata: Mapping[str, str], peer_identities: Iterable[str], request_id: str
-    ) -> AsyncIterator[Caller]:
-        """Answers who calls `method`, for as long as it runs; Unauthenticated or PermissionDenied if it may not."""
+    async def identify(self, metadata: Mapping[str, str], peer_identities: Iterable[str], request_id: str) -> Caller:
+        """Answers who calls; Unauthenticated when that is nobody we know."""
         caller = await self._identify(metadata, peer_identities)
+        return replace(
+            caller,
+            request_id=request_id,
+            app=unquote(metadata.get("x-difyrpc-app", ""))[:LABEL_CHARACTERS],
+            user=unquote(metadata.get("x-difyrpc-user", ""))[:LABEL_CHARACTERS],
+        )
+
+    @contextmanager
+    def admitted(self, caller: Caller, method: Method) -> Iterator[Caller]:
+        """Lets the caller in for as long as the call runs; PermissionDenied when it may not make it."""
         if not allows(caller.scopes, method.service, method.level):
             raise PermissionDenied(
                 "SCOPE_MISSING",
-                "the key may not call {method}; it needs the scope {scope}",
+                "the caller may not call {method}; its key or certificate needs the scope {scope}",
                 method=method.name,
                 scope=f"{method.service}:{method.level}",
             )
-        caller = replace(
-            caller,
-            request_id=request_id,
-            app=metadata.get("x-difyrpc-app", "")[:LABEL_CHARACTERS],
-            user=metadata.get("x-difyrpc-user", "")[:LABEL_CHARACTERS],
-        )
         with self._delegations.token_of(caller) as token:
             yield replace(caller, token=token)
 
@@ -116,10 +118,18 @@ class Doorkeeper:
         return Caller(tenant=key.tenant, key_id=key.id, scopes=frozenset(key.scopes), token=token)
 
     def _by_certificate(self, peer_identities: Iterable[str]) -> Caller:
-        for name in peer_identities:
+        names = list(peer_identities)
+        for name in names:
             found = self._identities.get(name)
             if found:
                 return Caller(tenant=found.tenant, key_id=f"certificate {name}", scopes=found.scopes)
+        if names:
+            raise Unauthenticated(
+                "CERTIFICATE_UNKNOWN",
+                "no tenant is known for the certificate's names {names}; send an API key, or let the operator map one"
+                " in the file of DIFYRPC_CERTIFICATE_TENANTS",
+                names=", ".join(names),
+            )
         raise Unauthenticated("KEY_MISSING", "no API key was sent; send the metadata `authorization: Bearer <key>`")
 
 
@@ -132,7 +142,7 @@ def _token(metadata: Mapping[str, str]) -> str | None:
     return header[len(BEARER) :].strip()
 
 
-def read_identities(file: Path) -> dict[str, Identity]:
+def read_identities(file: Path, services: Collection[str]) -> dict[str, Identity]:
     """Reads which certificate identities are whom; SettingsError names a wrong line.
 
     One a line: identity, tenant, scopes with commas between; `#` begins a comment. An identity is a URI or DNS
@@ -149,5 +159,9 @@ def read_identities(file: Path) -> dict[str, Identity]:
             continue
         if len(words) != 3:
             raise SettingsError(f"{file}, line {number}: expected `identity tenant scope,scope`, found {line!r}")
-        found[words[0]] = Identity(tenant=words[1], scopes=frozenset(words[2].split(",")))
+        try:
+            scopes = frozenset(check_scopes(words[2].split(","), services))
+            found[words[0]] = Identity(tenant=check_tenant(words[1]), scopes=scopes)
+        except InvalidArgument as error:
+            raise SettingsError(f"{file}, line {number}: {error.message}") from error
     return found

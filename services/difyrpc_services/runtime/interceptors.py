@@ -38,6 +38,8 @@ failures = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
 RETRY_WHEN_FULL_SECONDS = 0.5
+# What calls of no contract's method are logged and counted as: what strangers send makes no series.
+UNKNOWN = Method(path="", service="unknown", name="unknown", level="read", replayed=False)
 
 
 class Replay(Protocol):
@@ -105,7 +107,7 @@ class Layers(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         method = self._methods.get(path)
         if handler is None:
-            return _refusal(path, self._known.get(path), self._runnable)
+            return self._refusal(path)
         if method is None:
             return handler
         return self._wrapped(handler, method)
@@ -130,6 +132,19 @@ class Layers(grpc.aio.ServerInterceptor):
                     yield write(response)
 
         return getattr(grpc, f"{shape}_rpc_method_handler")(answer_many if many_out else answer_one)
+
+    def _refusal(self, path: str) -> Any:
+        """Answers a handler that says why `path` cannot be called; it fits every shape of rpc."""
+        method = self._known.get(path)
+        error = _why_not(path, method, self._runnable)
+
+        async def refuse(_requests: Any, context: Any) -> AsyncIterator[bytes]:
+            call = _call(method or UNKNOWN, context)
+            with self._counted(call):
+                await _abort(call, error)
+            yield b""
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
     async def _answer(self, call: Call, behaviour: Any, request: Any, write: Callable[[Any], bytes]) -> bytes:
         request_id = getattr(request, "request_id", "") if call.method.replayed else ""
@@ -175,9 +190,10 @@ class Layers(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _admitted(self, call: Call) -> AsyncGenerator[None, None]:
         identities = _peer_identities(call.context)
-        async with self._doorkeeper.admit(call.method, call.metadata, identities, call.request_id) as caller:
-            call.tenant = caller.tenant
-            set_caller(caller)
+        caller = await self._doorkeeper.identify(call.metadata, identities, call.request_id)
+        call.tenant = caller.tenant
+        with self._doorkeeper.admitted(caller, call.method) as admitted:
+            set_caller(admitted)
             yield
 
     @contextmanager
@@ -249,7 +265,7 @@ async def _errors(call: Call) -> AsyncGenerator[None, None]:
 
 async def _abort(call: Call, error: ServiceError) -> None:
     call.code = statuses.code_of(error)
-    await call.context.abort(call.code, error.message, statuses.trailers(error))
+    await call.context.abort(call.code, error.message, statuses.trailers(error, call.request_id))
 
 
 @asynccontextmanager
@@ -272,6 +288,7 @@ def _call(method: Method, context: Any) -> Call:
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
     wanted = metadata.get("x-request-id", "")
     request_id = wanted if REQUEST_ID.match(wanted) else str(uuid.uuid4())
+    context.set_trailing_metadata(((statuses.REQUEST_ID_KEY, request_id),))
     return Call(method=method, context=context, metadata=metadata, request_id=request_id)
 
 
@@ -294,17 +311,6 @@ def _too_large(reason: str, template: str, data: bytes, most: int) -> ResourceEx
     return ResourceExhausted(
         reason, template, limit="DIFYRPC_MAX_MESSAGE_BYTES", limit_value=most, size_bytes=len(data)
     )
-
-
-def _refusal(path: str, method: Method | None, runnable: Container[str]) -> Any:
-    """Answers a handler that says why `path` cannot be called; it fits every shape of rpc."""
-    error = _why_not(path, method, runnable)
-
-    async def refuse(_requests: Any, context: Any) -> AsyncIterator[bytes]:
-        await context.abort(statuses.code_of(error), error.message, statuses.trailers(error))
-        yield b""
-
-    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _why_not(path: str, method: Method | None, runnable: Container[str]) -> Unimplemented:

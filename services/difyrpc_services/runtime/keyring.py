@@ -185,9 +185,10 @@ async def bootstrap(store: KeyStore, settings: KeySettings) -> Key | None:
     file = settings.bootstrap_key_file
     if file is None:
         return None
+    token = read_token(file)
     try:
-        key = await store.register(_read(file), tenant=settings.bootstrap_tenant, scopes=ALL_SCOPES, name="bootstrap")
-    except (AlreadyExists, InvalidArgument, Unauthenticated) as error:
+        key = await store.register(token, tenant=settings.bootstrap_tenant, scopes=ALL_SCOPES, name="bootstrap")
+    except (AlreadyExists, InvalidArgument) as error:
         raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={file}: {error.message}") from error
     if key.revoked_at is not None:
         log.warning("key %s of DIFYRPC_BOOTSTRAP_KEY_FILE was revoked and stays so", key.id)
@@ -203,8 +204,13 @@ async def first_key(store: KeyStore, tenant: str = "default") -> str | None:
     return made[1] if made else None
 
 
-def _read(file: Path) -> str:
+def read_token(file: Path) -> str:
+    """Answers the token that DIFYRPC_BOOTSTRAP_KEY_FILE holds; SettingsError when it holds none."""
     try:
-        return file.read_text().strip()
+        token = file.read_text().strip()
+        parse_token(token)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={file}: cannot be read; it shall hold one token") from error
+    except Unauthenticated as error:
+        raise SettingsError(f"DIFYRPC_BOOTSTRAP_KEY_FILE={file}: {error.message}") from error
+    return token

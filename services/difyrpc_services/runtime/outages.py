@@ -30,9 +30,7 @@ def translated() -> Iterator[None]:
 
 def unavailable() -> Unavailable:
     """Makes the error of an outage."""
-    return Unavailable(
-        "DATABASE_UNAVAILABLE", "the database does not answer; nothing was changed", retry_after=RETRY_SECONDS
-    )
+    return Unavailable("DATABASE_UNAVAILABLE", "the database does not answer; try again", retry_after=RETRY_SECONDS)
 
 
 def _service_error(error: psycopg.Error) -> ServiceError:

@@ -43,7 +43,19 @@ class _Translated:
 
 async def _as_alpha(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
     async for request in requests:
-        yield reflection_pb2.ServerReflectionRequest.FromString(request.SerializeToString())
+        alpha = reflection_pb2.ServerReflectionRequest.FromString(request.SerializeToString())
+        if alpha.HasField("file_containing_symbol"):
+            alpha.file_containing_symbol = _known(alpha.file_containing_symbol)
+        yield alpha
+
+
+def _known(symbol: str) -> str:
+    """Answers the symbol, or the service of an rpc: the pool does not know rpcs by name, and grpcurl asks for them."""
+    try:
+        descriptor_pool.Default().FindFileContainingSymbol(symbol)
+    except KeyError:
+        return symbol.rpartition(".")[0] or symbol
+    return symbol
 
 
 def _add(

@@ -12,6 +12,7 @@ from typing import Literal
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
+from difyrpc_services.runtime.certificates import check_pair, read_certificates
 from difyrpc_services.runtime.health import SERVICE_NAME as HEALTH
 from difyrpc_services.runtime.health import Health
 from difyrpc_services.runtime.interceptors import Layers
@@ -21,6 +22,7 @@ from difyrpc_services.runtime.settings import SettingsError, at_least, read, sec
 
 log = logging.getLogger(__name__)
 
+HIGHEST_PORT = 65_535
 LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
 
 
@@ -47,7 +49,8 @@ class ServerSettings:
     tls_client_ca: Path | None = None
     """PEM file with the authorities whose client certificates are required."""
     certificate_tenants: Path | None = None
-    """File that says which tenant a client certificate is; see `read_identities`."""
+    """File that says who a client certificate is, a line each: `identity tenant scope,scope`; `#` begins a comment.
+    The identity is a URI or DNS name of the certificate's alternative names, or its common name."""
     max_message_bytes: int = at_least(1 << 16, 64 << 20)
     """Largest message in either direction, in bytes."""
     max_concurrent_calls: int = at_least(1, 1000)
@@ -73,6 +76,12 @@ class ServerSettings:
         settings = read(cls, env, prefix="DIFYRPC_")
         if bool(settings.tls_certificate) != bool(settings.tls_key):
             raise SettingsError("DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE belong together; set both or none")
+        check_address("DIFYRPC_LISTEN", settings.listen)
+        for side in ("health_listen", "metrics_listen"):
+            if getattr(settings, side) != "off":
+                check_address(f"DIFYRPC_{side.upper()}", getattr(settings, side))
+        if settings.certificate_tenants and not settings.tls_client_ca:
+            raise SettingsError("DIFYRPC_CERTIFICATE_TENANTS needs DIFYRPC_TLS_CLIENT_CA, or no one is asked for one")
         if settings.tls_client_ca and not settings.tls_certificate:
             raise SettingsError("DIFYRPC_TLS_CLIENT_CA needs DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE")
         if settings.auth == "none" and not settings.is_loopback and not settings.tenant:
@@ -189,8 +198,11 @@ def credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
     """Reads the certificate files; None for a plain port, SettingsError when a file cannot be used."""
     if settings.tls_certificate is None:
         return None
-    chain = read_pem(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
-    client_ca = read_pem(settings.tls_client_ca, "DIFYRPC_TLS_CLIENT_CA") if settings.tls_client_ca else None
+    chain, certificates = read_certificates(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
+    check_pair(settings.tls_key, certificates[0])
+    client_ca = (
+        read_certificates(settings.tls_client_ca, "DIFYRPC_TLS_CLIENT_CA")[0] if settings.tls_client_ca else None
+    )
     return grpc.ssl_server_credentials(
         [(settings.tls_key.encode(), chain)],
         root_certificates=client_ca,
@@ -198,15 +210,11 @@ def credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
     )
 
 
-def read_pem(path: Path, name: str) -> bytes:
-    """Reads a PEM file that the setting `name` points to."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{name}={path}: cannot be read ({error.strerror})") from error
-    if b"-----BEGIN" not in data:
-        raise SettingsError(f"{name}={path}: is not a PEM file")
-    return data
+def check_address(name: str, address: str) -> None:
+    """Refuses what is not `host:port` with a port from 0 to 65535."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
+        raise SettingsError(f"{name}={address} is not host:port, such as 127.0.0.1:50051")
 
 
 def _bind(server: grpc.aio.Server, address: str, name: str, secure: grpc.ServerCredentials | None) -> int:

@@ -58,7 +58,9 @@ class Service:
     check: Callable[[], Awaitable[Sequence[Check]]] = no_checks
     """Proves its backend for `difyrpc doctor`; may be called without `start`."""
     collectors: Sequence[Collector] = field(default=())
-    """What it adds to `/metrics` beyond the calls, which the runtime counts."""
+    """What it adds to `/metrics` of this process; added up over worker processes. The runtime counts the calls."""
+    shared_collectors: Sequence[Collector] = field(default=())
+    """What it adds to `/metrics` that is the same in every process, out of the database."""
 
 
 @dataclass(frozen=True, kw_only=True)

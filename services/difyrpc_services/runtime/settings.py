@@ -11,21 +11,48 @@ given as a file: `NAME_FILE=/run/secrets/x`.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 Settings = TypeVar("Settings")
 
+MISSPELT_LIKENESS = 0.85  # of two names, 0 to 1; DIFYRPC_LISTEM and DIFYRPC_LISTEN have 0.93
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message names it, its value and the choices."""
+
+
+class Asked(Mapping[str, str]):
+    """An environment that remembers which names were looked up, so that misspelt ones can be told."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Wraps `env`."""
+        self._env = env
+        self._names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self._names.add(name)
+        return self._env[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._env)
+
+    def __len__(self) -> int:
+        return len(self._env)
+
+    def unread(self, prefix: str) -> dict[str, str]:
+        """Answers the variables that nothing looked up, each with the name that was probably meant, or nothing."""
+        mine = [name for name in self._env if name.startswith(prefix) and name not in self._names]
+        near = {name: difflib.get_close_matches(name, self._names, 1, MISSPELT_LIKENESS) for name in sorted(mine)}
+        return {name: close[0] if close else "" for name, close in near.items()}
 
 
 def secret(default: str = "") -> Any:

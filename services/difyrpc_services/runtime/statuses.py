@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from difyrpc_services.runtime.errors import ServiceError
 
 DOMAIN = "difyrpc"
+REQUEST_ID_KEY = "x-request-id"
 DETAILS_KEY = "grpc-status-details-bin"
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -20,10 +21,10 @@ def code_of(error: ServiceError) -> grpc.StatusCode:
     return CODES[error.code]
 
 
-def trailers(error: ServiceError) -> tuple[tuple[str, bytes], ...]:
-    """Answers the trailing metadata that carries the error's details."""
+def trailers(error: ServiceError, request_id: str) -> tuple[tuple[str, str | bytes], ...]:
+    """Answers the trailing metadata that carries the call's id and the error's details."""
     status = status_pb2.Status(code=error.code, message=error.message, details=list(map(_packed, _details(error))))
-    return ((DETAILS_KEY, status.SerializeToString()),)
+    return ((REQUEST_ID_KEY, request_id), (DETAILS_KEY, status.SerializeToString()))
 
 
 def _details(error: ServiceError) -> list[Message]:

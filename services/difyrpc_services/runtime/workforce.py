@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+
+from difyrpc_services.runtime.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +21,17 @@ READY = b"ready"
 def reserve_port(address: str) -> tuple[socket.socket, str]:
     """Takes a port that workers may share, so that 0 means the same to all; answers the socket and the address."""
     host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     held = socket.socket(family, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((host.strip("[]"), int(port)))
-    return held, f"{host}:{held.getsockname()[1]}"
+    try:
+        held.bind((host, int(port)))
+    except OSError as error:
+        held.close()
+        raise SettingsError(f"DIFYRPC_LISTEN={address}: cannot listen there ({error.strerror})") from error
+    return held, f"{address.rpartition(':')[0]}:{held.getsockname()[1]}"
 
 
 class Workforce:
@@ -66,13 +72,10 @@ class Workforce:
         return [process.pid for process in self._processes]
 
     async def stop(self) -> None:
-        """Asks all to stop and waits for them."""
+        """Lets go of the lifeline and waits for all to end."""
         self._stopping = True
-        for process in self._processes:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-        await asyncio.gather(*self._keepers, return_exceptions=True)
         os.close(self._lifeline)
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         os.close(self._lifeline_read)
 
     async def _keep(self, first: asyncio.Future[None]) -> None:

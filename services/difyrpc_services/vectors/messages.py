@@ -58,7 +58,7 @@ def member(kind: type[Member], names: Any, number: int, path: str) -> Member:
     check_known(names, number, path)
     if not number:
         raise InvalidArgument(
-            "ENUM_VALUE_MISSING", "one of {choices} is needed", field=path, choices=", ".join(names.keys())
+            "ENUM_VALUE_MISSING", "one of {choices} is needed", field=path, choices=", ".join(names.keys()[1:])
         )
     # Every name begins with the enum's own, as UNSPECIFIED shows.
     prefix = str(names.Name(0)).removesuffix("UNSPECIFIED")

@@ -14,6 +14,7 @@ from difyrpc_services.runtime.methods import Method
 from difyrpc_services.runtime.settings import SettingsError
 
 READ = Method(path="/f/Get", service="files", name="Get", level="read", replayed=False)
+SERVICES = ("files", "vectors")
 WRITE = Method(path="/f/Put", service="files", name="Put", level="write", replayed=False)
 
 
@@ -36,8 +37,9 @@ class OneKey:
 
 async def admitted(doorkeeper: Doorkeeper, method: Method = READ, certificates: tuple[str, ...] = (), **metadata: str):
     named = {name.replace("_", "-"): value for name, value in metadata.items()}
-    async with doorkeeper.admit(method, named, certificates, "r") as caller:
-        return caller
+    caller = await doorkeeper.identify(named, certificates, "r")
+    with doorkeeper.admitted(caller, method) as inside:
+        return inside
 
 
 async def test_the_tenant_is_the_keys_and_labels_are_only_labels():
@@ -60,6 +62,19 @@ async def test_what_is_no_valid_key_is_unauthenticated(header: str):
         await admitted(Doorkeeper(verifier=OneKey()), authorization=header)
 
 
+async def test_labels_in_any_script_come_percent_encoded():
+    caller = await admitted(
+        Doorkeeper(verifier=OneKey()), authorization="Bearer t", x_difyrpc_app="%E5%90%88%E5%90%8C", x_difyrpc_user="a"
+    )
+    assert (caller.app, caller.user) == ("合同", "a")
+
+
+async def test_a_certificate_that_nobody_mapped_is_told_its_names():
+    with pytest.raises(Unauthenticated) as caught:
+        await admitted(Doorkeeper(verifier=OneKey()), certificates=("spiffe://y",))
+    assert (caught.value.reason, caught.value.metadata["names"]) == ("CERTIFICATE_UNKNOWN", "spiffe://y")
+
+
 async def test_without_authentication_everybody_is_the_one_tenant():
     caller = await admitted(Doorkeeper(verifier=None, tenant="home"), WRITE, authorization="nonsense")
     assert caller.tenant == "home"
@@ -68,7 +83,8 @@ async def test_without_authentication_everybody_is_the_one_tenant():
 async def test_a_certificate_holder_gets_a_token_for_the_length_of_the_call():
     identities = {"spiffe://x": Identity(tenant="acme", scopes=frozenset({"*:write"}))}
     doorkeeper = Doorkeeper(verifier=OneKey(), identities=identities)
-    async with doorkeeper.admit(READ, {}, ["other", "spiffe://x"], "r") as caller:
+    caller = await doorkeeper.identify({}, ["other", "spiffe://x"], "r")
+    with doorkeeper.admitted(caller, READ) as caller:
         assert caller.tenant == "acme"
         inner = await admitted(doorkeeper, authorization=f"Bearer {caller.token}")
         assert inner.tenant == "acme"
@@ -79,19 +95,27 @@ async def test_a_certificate_holder_gets_a_token_for_the_length_of_the_call():
 def test_identities_are_read_line_by_line(tmp_path: Path):
     file = tmp_path / "tenants"
     file.write_text("# who is who\nspiffe://x  acme  files:read,vectors:write\n\nci.example lab *:admin # robots\n")
-    assert read_identities(file) == {
+    assert read_identities(file, SERVICES) == {
         "spiffe://x": Identity(tenant="acme", scopes=frozenset({"files:read", "vectors:write"})),
         "ci.example": Identity(tenant="lab", scopes=frozenset({"*:admin"})),
     }
 
 
-def test_a_wrong_line_is_named(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("spiffe://x acme", "expected"),
+        ("spiffe://x ACME! files:read", "not a tenant's name"),
+        ("spiffe://x acme files:raed", "files:raed"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str):
     file = tmp_path / "tenants"
-    file.write_text("spiffe://x acme\n")
-    with pytest.raises(SettingsError, match="line 1"):
-        read_identities(file)
+    file.write_text(f"# who is who\n{line}\n")
+    with pytest.raises(SettingsError, match=f"line 2: .*{words}"):
+        read_identities(file, SERVICES)
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(SettingsError, match="DIFYRPC_CERTIFICATE_TENANTS"):
-        read_identities(tmp_path / "none")
+        read_identities(tmp_path / "none", SERVICES)

@@ -154,7 +154,8 @@ class DocumentParserServicer(object):
         a clause or a search hit.
 
         Fails with the errors above; UNSUPPORTED_TYPE for formats that ListFormats
-        does not call renderable, UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
+        does not call renderable (metadata `formats` then names those that it
+        does), UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

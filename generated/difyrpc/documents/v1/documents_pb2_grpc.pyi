@@ -88,7 +88,8 @@ class DocumentParserStub:
     a clause or a search hit.
 
     Fails with the errors above; UNSUPPORTED_TYPE for formats that ListFormats
-    does not call renderable, UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
+    does not call renderable (metadata `formats` then names those that it
+    does), UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
     """
 
     SplitText: grpc.UnaryUnaryMultiCallable[
@@ -175,7 +176,8 @@ class DocumentParserAsyncStub:
     a clause or a search hit.
 
     Fails with the errors above; UNSUPPORTED_TYPE for formats that ListFormats
-    does not call renderable, UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
+    does not call renderable (metadata `formats` then names those that it
+    does), UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
     """
 
     SplitText: grpc.aio.UnaryUnaryMultiCallable[
@@ -268,7 +270,8 @@ class DocumentParserServicer(metaclass=abc.ABCMeta):
         a clause or a search hit.
 
         Fails with the errors above; UNSUPPORTED_TYPE for formats that ListFormats
-        does not call renderable, UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
+        does not call renderable (metadata `formats` then names those that it
+        does), UNIMPLEMENTED `IMAGE_FORMAT_NOT_AVAILABLE`.
         """
 
     @abc.abstractmethod

@@ -105,4 +105,17 @@ def utf16_without_mark(data: bytes) -> str | None:
         return "utf-16-le"
     if even > len(sample) * 0.2 and odd < even / 4:
         return "utf-16-be"
-    return None
+    if even and odd:
+        return None
+    order = "utf-16-le" if odd else "utf-16-be"  # Chinese has zeros in its line ends and figures alone
+    return order if _is_chinese(sample.decode(order, errors="replace")) else None
+
+
+def _is_chinese(text: str) -> bool:
+    """Answers whether a text is of common Chinese characters, their punctuation and ASCII."""
+    han = sum("\u4e00" <= character <= "\u9fff" for character in text)
+    known = sum(
+        character < "\x7f" or "\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uffef"
+        for character in text
+    )
+    return han * 2 >= len(text) and (han + known) * 20 >= len(text) * 19

@@ -14,6 +14,7 @@ from difyrpc_services.runtime.errors import (
     NotFound,
     OutOfRange,
     ResourceExhausted,
+    Unavailable,
     Unimplemented,
 )
 
@@ -27,6 +28,13 @@ def no_upload(upload_id: str) -> NotFound:
     """Answers the error for an upload that the tenant does not have, or no longer."""
     return NotFound(
         "UPLOAD_NOT_FOUND", "there is no upload {upload}: unknown, given up or expired", upload=f"uploads/{upload_id}"
+    )
+
+
+def upload_forgotten() -> Unavailable:
+    """Answers the error for a one-call upload whose record, which is not waited for, went down with the database."""
+    return Unavailable(
+        "DATABASE_UNAVAILABLE", "the database restarted and forgot this upload; nothing is stored", retry_after=1.0
     )
 
 

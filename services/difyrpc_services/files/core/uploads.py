@@ -13,7 +13,7 @@ from difyrpc_services.files.core.desks import Desk, Desks
 from difyrpc_services.files.core.ports import Blobs, Records, Rows
 from difyrpc_services.files.core.session import Cadence, Session
 from difyrpc_services.files.core.values import File, FileSpec, Limits, Place, Upload
-from difyrpc_services.runtime.errors import FailedPrecondition, InvalidArgument
+from difyrpc_services.runtime.errors import FailedPrecondition, InvalidArgument, NotFound
 
 ONE_CALL_SECONDS = 600.0  # a one-call upload is given up when nothing was heard of its server for so long
 
@@ -127,6 +127,10 @@ class Uploads:
                 await session.stop(keep=False)
             file = await self._commit(upload, size, digest, keep=False)
             stored = True
+        except NotFound as error:
+            if error.reason != faults.no_upload(upload.id).reason:
+                raise
+            raise faults.upload_forgotten() from error
         finally:
             if not stored:
                 await self._drop(tenant, upload.id)

@@ -26,6 +26,7 @@ _INSIDE: Final = frozenset(
     W + name for name in ("sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo", "body")
 ) | {MC + "Choice"}
 _SENTENCE: Final = re.compile(r"[。．.;；,，:：]$")
+_UNIT: Final = re.compile(r"第.{1,9}[编編章节節条條款]|(?:article|section|clause)\s+\w", re.IGNORECASE)
 _CORE: Final = {
     "title": "title",
     "creator": "author",
@@ -134,9 +135,9 @@ class _Document:
         short = len(runs.text) <= LONGEST_TITLE and not _SENTENCE.search(runs.text)
         if short and centred and (bold or max(runs.size, style.size) >= 15):
             return "title", 1 if max(runs.size, style.size) >= 15 else 2
-        if number is not None:
+        if number is not None and not _UNIT.match(number.text):
             return "list_item", number.level + 1
-        if style.name.lower().startswith("list "):
+        if number is None and style.name.lower().startswith("list "):
             return "list_item", 1
         return "paragraph", 0
 

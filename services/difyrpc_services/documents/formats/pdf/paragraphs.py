@@ -15,12 +15,14 @@ from difyrpc_services.documents.formats.words import is_cjk, joined
 
 LARGER: Final = 1.14  # times the body's size makes a title
 SMALLER: Final = 0.88  # times the body's size may be a footnote
+LOOSE: Final = 1.8  # times their size from line to line; such centred lines stand for themselves
 WIDER_GAP: Final = 1.24  # times the usual distance of lines separates paragraphs
 LONGEST_TITLE: Final = 160  # characters
 
 _LEADERS: Final = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$|…{2,}\s*\d*$|·{4,}\s*\d*$|_{6,}\s*\d+$", re.IGNORECASE)
 _TERMINAL: Final = re.compile(r"[.。:：;；!?！？”\"’)）]$")
 _SENTENCE_END: Final = re.compile(r"[.。;；,，:：]$")
+_COMPANY: Final = re.compile(r"\b(?:inc|ltd|co|corp|llc|l\.l\.c|l\.p|s\.a|n\.v|b\.v|plc)\.$", re.IGNORECASE)
 _BULLET: Final = re.compile(r"[•●◦▪■□◆➢‣⁃–—*·-]\s+\S")
 _NUMBERED_ITEM: Final = re.compile(
     r"(?:[(（](?:[a-zA-Z]{1,2}|[ivxlcIVXLC]{1,5}|\d{1,2}|[一二三四五六七八九十]{1,3})[)）]|(?:\d{1,2}|[a-z])[.)、．])\s*\S"
@@ -97,7 +99,7 @@ def _begins(group: list[PrintedLine], line: PrintedLine, block: Block, usual: fl
     if line.bold != above.bold and (_centred(line, block) or _centred(above, block) or above.bold):
         return above.bold or _MARKER.match(line.text) is not None
     if _centred(above, block) and _centred(line, block):
-        return False
+        return line.bottom - above.bottom > LOOSE * line.size
     return _by_margins(group, line, block)
 
 
@@ -172,7 +174,7 @@ def _kind(
     bold = all(line.bold for line in group)
     heading = _HEADING.match(text)
     short = len(text) <= LONGEST_TITLE and len(group) <= 4
-    if short and not _SENTENCE_END.search(text):
+    if short and (_COMPANY.search(text) or not _SENTENCE_END.search(text)):
         centred = _centred(group[0], block)
         capitals = text.isupper() and len(text) > 3
         if ratio >= LARGER or (heading and (bold or centred or capitals)) or (bold and len(text) <= 120):

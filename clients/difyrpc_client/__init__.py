@@ -34,6 +34,7 @@ from difyrpc_client._document import (
     Table,
     TextPart,
 )
+from difyrpc_client._engine import EmbeddingModel, Engine, Engines
 from difyrpc_client._errors import (
     Aborted,
     AlreadyExists,
@@ -114,8 +115,11 @@ __all__ = [
     "DocumentInfo",
     "DurationSummary",
     "Element",
+    "EmbeddingModel",
     "EmbeddingUsage",
     "Embeddings",
+    "Engine",
+    "Engines",
     "FailedPrecondition",
     "Field",
     "FieldViolation",

@@ -6,12 +6,13 @@ import inspect
 import random
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
+from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from difyrpc_client._errors import ConfigurationError, DeadlineExceeded, DifyrpcError
 from difyrpc_client._labels import bearer
-from difyrpc_client._message import wrong
+from difyrpc_client._message import is_number, wrong
 from difyrpc_client._methods import Method, Repeat, Req, Res
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry, passing, repeat, repeat_async
 from difyrpc_client._settings import CallOptions
@@ -48,17 +49,21 @@ def seconds_of(timeout: float | None, default: float) -> float:
     """Answers the seconds that a call may take; InvalidArgument for what is no number."""
     if timeout is None:
         return default
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:
+    if not is_number(timeout):
         raise wrong("timeout", timeout, "seconds as a number, or None for the client's")
     return timeout
 
 
 def explained(error: DifyrpcError, method: Method[Any, Any], seconds: float) -> DifyrpcError:
-    """Answers the error of a call; one that only says that the time is up then says of what, and which time."""
-    if isinstance(error, DeadlineExceeded) and error.message == TIME_IS_UP:
-        error.message = f"{method.service}.{method.name} did not end within its timeout of {seconds:g} s"
+    """Answers the error of a call as its caller sees it.
+
+    One that only says that the time is up then says of what, and which time. The frames of grpc and of the
+    repetitions go: they are always the same and hide the line that called.
+    """
+    if isinstance(error, DeadlineExceeded) and not error.reason and TIME_IS_UP in error.message:
+        error.message = f"{method.service}.{method.name} did not end within its timeout of {seconds:.4g} s"
         error.args = (error.message,)
-    return error
+    return error.with_traceback(None)
 
 
 class Plan:
@@ -115,16 +120,21 @@ class Calls:
 
     def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
         """Sends one message and answers one, within `timeout` seconds."""
-        request = with_request_id(method, request)
-        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = seconds_of(timeout, self.options.timeout)
+        try:
+            return self._answer(method, with_request_id(method, request), seconds)
+        except DifyrpcError as error:
+            raise explained(error, method, seconds) from None
+
+    def _answer(self, method: Method[Req, Res], request: Req, seconds: float) -> Res:
+        transport, request_id = self._transport(method.service), new_request_id(self.options)
         deadline = self.clock.now() + seconds
         try:
             return transport.unary(method, request, seconds, self._plan.metadata(request_id))
         except DifyrpcError as error:
             retry = self.options.retry
             if not may_repeat(method, error, retry):
-                raise explained(error, method, seconds) from None
+                raise
             return repeat(
                 lambda left: transport.unary(
                     method, request, left, self._plan.metadata(request_id), retry.wait_for_ready
@@ -146,12 +156,13 @@ class Calls:
             answers = transport.stream(method, requests(), left, self._plan.metadata(request_id))
             return [answer for answer in [next(answers, None)] if answer is not None], answers
 
-        first, answers = self._begun(method, begin, seconds)
         try:
-            yield from first
-            yield from answers
-        finally:
-            answers.close()
+            first, answers = self._begun(method, begin, seconds)
+            with closing(answers):
+                yield from first
+                yield from answers
+        except DifyrpcError as error:
+            raise explained(error, method, seconds) from None
 
     def changed(self, **options: Any) -> Calls:
         """Answers the same with other options."""
@@ -163,7 +174,7 @@ class Calls:
             return begin(seconds)
         except DifyrpcError as error:
             if not may_repeat(method, error, self.options.retry):
-                raise explained(error, method, seconds) from None
+                raise
             return repeat(begin, error, self.options.retry, deadline, self.clock)
 
 
@@ -182,9 +193,14 @@ class AsyncCalls:
 
     async def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
         """Sends one message and answers one, within `timeout` seconds."""
-        request = with_request_id(method, request)
-        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = seconds_of(timeout, self.options.timeout)
+        try:
+            return await self._answer(method, with_request_id(method, request), seconds)
+        except DifyrpcError as error:
+            raise explained(error, method, seconds) from None
+
+    async def _answer(self, method: Method[Req, Res], request: Req, seconds: float) -> Res:
+        transport, request_id = self._transport(method.service), new_request_id(self.options)
 
         async def send(left: float, wait_for_ready: bool = self.options.retry.wait_for_ready) -> Res:
             return await transport.unary(method, request, left, await self._plan.metadata(request_id), wait_for_ready)
@@ -194,7 +210,7 @@ class AsyncCalls:
             return await send(seconds, False)
         except DifyrpcError as error:
             if not may_repeat(method, error, self.options.retry):
-                raise explained(error, method, seconds) from None
+                raise
             return await repeat_async(send, error, self.options.retry, deadline, self.clock)
 
     async def stream(
@@ -211,14 +227,15 @@ class AsyncCalls:
             answers = transport.stream(method, requests(), left, await self._plan.metadata(request_id))
             return [answer for answer in [await anext(answers, None)] if answer is not None], answers
 
-        first, answers = await self._begun(method, begin, seconds)
         try:
-            for answer in first:
-                yield answer
-            async for answer in answers:
-                yield answer
-        finally:
-            await answers.aclose()
+            first, answers = await self._begun(method, begin, seconds)
+            async with aclosing(answers):
+                for answer in first:
+                    yield answer
+                async for answer in answers:
+                    yield answer
+        except DifyrpcError as error:
+            raise explained(error, method, seconds) from None
 
     def changed(self, **options: Any) -> AsyncCalls:
         """Answers the same with other options."""
@@ -230,5 +247,5 @@ class AsyncCalls:
             return await begin(seconds)
         except DifyrpcError as error:
             if not may_repeat(method, error, self.options.retry):
-                raise explained(error, method, seconds) from None
+                raise
             return await repeat_async(begin, error, self.options.retry, deadline, self.clock)

@@ -13,15 +13,15 @@ from difyrpc_client._calls import AsyncCalls, Calls
 from difyrpc_client._documents import AsyncDocuments, Documents
 from difyrpc_client._files import Files
 from difyrpc_client._files_async import AsyncFiles
-from difyrpc_client._metrics import AsyncMetrics, Metrics
 from difyrpc_client._labels import checked_value, labels
+from difyrpc_client._metrics import AsyncMetrics, Metrics
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry
 from difyrpc_client._settings import (
+    LEAST_SECONDS,
     AsyncToken,
     Endpoint,
     Settings,
     Token,
-    LEAST_SECONDS,
     checked_number,
     checked_token,
     read_settings,
@@ -192,9 +192,9 @@ def connect(
     """Answers a client; connects with the first call. What is not given comes from the environment.
 
     Args:
-        target: `host:port`, port 50051 where it names none, or `dns:///{service}.difyrpc.svc:50051` where each service has an address of its own
+        target: `host:port`, or `dns:///{service}.difyrpc.svc:50051` where each service has an address of its own
             (documents, files, metrics, vectors); `DIFYRPC_TARGET`, else `localhost:50051`. `DIFYRPC_<SERVICE>_TARGET`
-            stands above both.
+            stands above both. Without a port: 50051.
         token: the API key, or what answers it before each try; `DIFYRPC_TOKEN`, or `DIFYRPC_TOKEN_FILE`, which is
             read anew every ten seconds. Without `tls` it travels readable: only inside a network that you trust.
         tls: True for the public authorities, TLS(…) for your own and for mTLS; `DIFYRPC_TLS`, `DIFYRPC_TLS_CA`,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from google.protobuf import field_mask_pb2
 
@@ -172,9 +172,7 @@ def update_request(
         "media_type": media_type,
         "metadata": metadata if metadata is UNCHANGED else write_metadata(metadata),
         "tags": tags,
-        "expire_time": expire_time
-        if expire_time in (None, UNCHANGED)
-        else write_time(cast("datetime", expire_time), "expire_time"),
+        "expire_time": expire_time if expire_time in (None, UNCHANGED) else write_time(expire_time, "expire_time"),
     }
     changed = {name: value for name, value in changes.items() if value is not UNCHANGED}
     new.MergeFrom(make(files_pb2.File, **changed))

@@ -58,8 +58,10 @@ class AsyncFiles:
         """Stores a path, bytes, a binary file or an iterable, over as many connections as it takes.
 
         `name` is the display name, by default that of the file. `replace` puts the bytes in the place of a file's;
-        `if_absent` and `if_generation_match` are conditions. `progress(durable, total)` is told in bytes. An error
-        after the beginning names the upload in its metadata: `resume=error.metadata["upload"]` goes on with it.
+        `if_absent` and `if_generation_match` are conditions. `progress(durable, total)` is told in bytes of what the
+        server has made durable, about every 16 MiB: a small file goes from nothing to all at once. An error that may
+        pass names the upload in its metadata: `resume=error.metadata["upload"]` goes on with it. An upload that is
+        cancelled or interrupted is given up, and what it has reserved is freed, unless it was itself resumed.
         """
         spec = write_spec(
             display_name=name_of_source(source, name),
@@ -84,7 +86,10 @@ class AsyncFiles:
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> File:
-        """Writes a file's content to `path`: whole and with the right hash, or not at all."""
+        """Writes a file's content to `path`: whole and with the right hash, or not at all.
+
+        IsADirectoryError, before anything is fetched, where `path` is a folder.
+        """
         state = _download.begin(self._calls, file_name(file), if_generation_match=if_generation_match, timeout=timeout)
         return read_file(await _download.to_path_async(self._calls, state, Path(path), progress))
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import grpc
 
-from difyrpc_client._errors import DifyrpcError, RpcFailure, from_rpc_error
+from difyrpc_client._errors import DifyrpcError, RpcFailure, Unavailable, from_rpc_error
 from difyrpc_client._methods import Method, Req, Res
 from difyrpc_client._pool import PROCESS_POOL, Lease, Pool
 from difyrpc_client._settings import Endpoint
@@ -19,6 +19,7 @@ class GrpcTransport:
     """The Transport of threads and of gevent's greenlets."""
 
     def __init__(self, endpoint: Endpoint, pool: Pool = PROCESS_POOL) -> None:
+        self._target = endpoint.target
         self._lease = Lease(endpoint, pool)
         self._finalizer = weakref.finalize(self, self._lease.release)  # a client that is dropped gives back as well
         self._finalizer.atexit = False
@@ -31,7 +32,7 @@ class GrpcTransport:
         try:
             return cast("Res", call(request, timeout, metadata, None, wait_for_ready))
         except grpc.RpcError as error:
-            raise typed(error, metadata) from error
+            raise typed(error, metadata, self._target) from None
 
     def stream(
         self, method: Method[Req, Res], requests: Iterable[Req], timeout: float, metadata: Metadata
@@ -46,7 +47,7 @@ class GrpcTransport:
             messages = sent.messages() if method.request_streaming else next(sent.messages())
             yield from _responses(call(messages, timeout, metadata))
         except grpc.RpcError as error:
-            raise sent.error or typed(error, metadata) from error
+            raise sent.error or typed(error, metadata, self._target) from None
 
     def close(self) -> None:
         """Gives the channels back; a second time does nothing."""
@@ -76,6 +77,10 @@ def _responses(call: grpc.Call) -> Generator[Res, None, None]:
         call.cancel()  # does nothing to a call that has ended
 
 
-def typed(error: grpc.RpcError, metadata: Metadata) -> DifyrpcError:
-    """Answers the error of ours for one of grpc."""
-    return from_rpc_error(cast("RpcFailure", error), request_id_of(metadata))
+def typed(error: grpc.RpcError, metadata: Metadata, target: str = "") -> DifyrpcError:
+    """Answers the error of ours for one of grpc; where nobody answered, it names the target."""
+    ours = from_rpc_error(cast("RpcFailure", error), request_id_of(metadata))
+    if target and isinstance(ours, Unavailable) and not ours.reason:
+        ours.message = f"{target}: {ours.message}"
+        ours.args = (ours.message,)
+    return ours

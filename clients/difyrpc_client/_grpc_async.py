@@ -99,7 +99,7 @@ class AsyncGrpcTransport:
         try:
             return cast("Res", await call(request, timeout=timeout, metadata=metadata, wait_for_ready=wait_for_ready))
         except grpc.RpcError as error:
-            raise typed(error, metadata) from error
+            raise typed(error, metadata, self._endpoint.target) from None
 
     async def stream(
         self,
@@ -123,7 +123,7 @@ class AsyncGrpcTransport:
             async for response in call:
                 yield response
         except grpc.RpcError as error:
-            raise sent.error or typed(error, metadata) from error
+            raise sent.error or typed(error, metadata, self._endpoint.target) from None
         except asyncio.CancelledError:
             if sent.error is not None:
                 raise sent.error from None

@@ -54,7 +54,7 @@ def _own(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return {_key(key): checked_value(f"metadata[{key!r}]", value) for key, value in (metadata or {}).items() if value}
 
 
-def _key(key: str) -> str:
+def _key(key: object) -> str:
     lower = key.lower() if isinstance(key, str) else ""
     if not _KEY.fullmatch(lower) or lower.startswith("grpc-") or lower.endswith("-bin"):
         raise ConfigurationError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
@@ -67,6 +68,11 @@ def wrong(name: str, value: object, possible: str) -> InvalidArgument:
     return InvalidArgument(f"{name}={shown(value)} is {_kind(value)}; give {possible}")
 
 
+def is_number(value: object) -> bool:
+    """Answers whether a value is a number that can be compared; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+
+
 def shown(value: object) -> str:
     """Answers the beginning of a value as Python writes it."""
     text = repr(value)
@@ -98,7 +104,7 @@ def _refusal(kind: Any, descriptor: Descriptor, fields: dict[str, Any]) -> Inval
 def _named(field: FieldDescriptor, value: object, error: Exception) -> InvalidArgument:
     name, secret = _argument(field), field.GetOptions().debug_redact
     stated = name if secret else f"{name}={shown(value)}"
-    if isinstance(error, UnicodeError):
+    if isinstance(error, UnicodeEncodeError):
         return InvalidArgument(f"{stated} holds half a surrogate pair, which is no character; give whole characters")
     return InvalidArgument(f"{stated} does not fit; give {_possible(field)}")
 

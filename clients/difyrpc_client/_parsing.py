@@ -86,7 +86,7 @@ def write_options(options: ParseOptions, outputs: Iterable[str]) -> options_pb2.
     """Makes the contract's options; InvalidArgument for a word that it does not know."""
     if not isinstance(options, ParseOptions):
         raise wrong("options", options, "ParseOptions(…)")
-    seconds = options.max_seconds
+    seconds = None if options.max_seconds is None else write_seconds(options.max_seconds, "max_seconds")
     return make(
         options_pb2.ParseOptions,
         outputs=[_number(options_pb2.Output, one, "outputs") for one in several(outputs, "outputs")],
@@ -102,7 +102,9 @@ def write_options(options: ParseOptions, outputs: Iterable[str]) -> options_pb2.
         chunking=write_chunking(options.chunking) if options.chunking != Chunking() else None,
         cache=_number(options_pb2.CachePolicy, options.cache, "cache"),
         limits=make(
-            options_pb2.ParseLimits, pages=options.max_pages, time=None if seconds is None else write_seconds(seconds, "max_seconds")
+            options_pb2.ParseLimits,
+            pages=options.max_pages,
+            time=seconds,
         ),
         headers_in_text=options.headers_in_text,
     )
@@ -133,7 +135,7 @@ def _number(enum: Any, text: str, name: str) -> Any:
     return enum_number(enum.DESCRIPTOR, text, name)
 
 
-def _pages(pages: int | tuple[int, int]) -> options_pb2.PageRange:
+def _pages(pages: object) -> options_pb2.PageRange:
     first, last = pages if isinstance(pages, tuple | list) and len(pages) == 2 else (pages, pages)
     if not isinstance(first, int) or not isinstance(last, int):
         raise wrong("pages", pages, "page numbers and pairs of them, as in pages=[1, (3, 5)]")

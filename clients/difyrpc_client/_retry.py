@@ -209,7 +209,7 @@ class Resumption:
         self._tries += 1
         wait = self._retry.wait(self._failures, error)
         if not (also or passing(error)) or self._failures >= self._retry.attempts or wait >= self.left():
-            raise error
+            raise error.with_traceback(None)
         return wait
 
     def pause(self, seconds: float) -> None:

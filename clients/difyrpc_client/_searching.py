@@ -6,9 +6,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Se
 from itertools import islice
 from typing import Any, Literal
 
+from google.protobuf import field_mask_pb2
+
 from difyrpc.vectors.v1 import collection_pb2, point_pb2, search_pb2
 from difyrpc.vectors.v1 import vectors_pb2 as pb
 from difyrpc_client._errors import InvalidArgument, from_status
+from difyrpc_client._file import UNCHANGED, Unchanged
 from difyrpc_client._filters import Filter, write_filter
 from difyrpc_client._message import make, several, shown, wrong
 from difyrpc_client._point import (
@@ -58,6 +61,25 @@ def write_collection(
         description=description,
         metadata=write_metadata(metadata),
     )
+
+
+def update_collection_request(
+    name: str,
+    *,
+    description: str | Unchanged,
+    metadata: Metadata | Unchanged | None,
+    aliases: Iterable[str] | Unchanged,
+    etag: str,
+) -> pb.UpdateCollectionRequest:
+    """Asks to change what is not UNCHANGED."""
+    given: dict[str, Any] = {
+        "description": description,
+        "metadata": metadata if isinstance(metadata, Unchanged) else write_metadata(metadata),
+        "aliases": aliases,
+    }
+    changed = {field: value for field, value in given.items() if value is not UNCHANGED}
+    new = make(collection_pb2.Collection, name=full_name(name), etag=etag, **changed)
+    return pb.UpdateCollectionRequest(collection=new, update_mask=field_mask_pb2.FieldMask(paths=list(changed)))
 
 
 def full_name(name: str) -> str:
@@ -138,9 +160,11 @@ def search_request(
     """Asks for the points that are most like a text or a vector; InvalidArgument unless exactly one is given."""
     if bool(query) == (vector is not None):
         raise _one_query(collection, query)
-    request = make(
+    return make(
         pb.SearchRequest,
         collection=collection,
+        query=query,  # of the two the one that is set last stays
+        vector=None if vector is None else write_vector(vector),
         k=limit,
         filter=write_filter(condition),
         threshold=threshold,
@@ -151,11 +175,6 @@ def search_request(
         accuracy=search_pb2.ACCURACY_EXACT if exact else search_pb2.ACCURACY_UNSPECIFIED,
         partial_policy=search_pb2.PARTIAL_POLICY_ALLOW if allow_partial else search_pb2.PARTIAL_POLICY_UNSPECIFIED,
     )
-    if vector is None:
-        request.query = query
-    else:
-        request.vector.CopyFrom(write_vector(vector))
-    return request
 
 
 def _one_query(collection: str, query: str) -> InvalidArgument:
@@ -246,6 +265,6 @@ def read_embeddings(answer: pb.EmbedTextsResponse) -> Embeddings:
 
 def in_batches(ids: Iterable[str], size: int = 1000) -> Iterator[list[str]]:
     """Yields ids in batches of what one call takes."""
-    rest = iter(ids)
+    rest = iter(several(ids, "ids"))
     while batch := list(islice(rest, size)):
         yield batch

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from difyrpc_client._errors import ConfigurationError
 from difyrpc_client._labels import labels
+from difyrpc_client._message import is_number
 from difyrpc_client._retry import Retry
 from difyrpc_client._target import DEFAULT_TARGET, checked_target
 from difyrpc_client._tls import TLS, Material
@@ -160,7 +161,7 @@ def _number(name: str, given: Number | None, env: Mapping[str, str], default: Nu
 
 def checked_number(name: str, value: Number, least: float) -> Number:
     """Answers a number; ConfigurationError for what is none, and for one that is too small."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if not is_number(value):
         raise ConfigurationError(f"{name}={value!r} is not a number")
     if value < least:
         raise ConfigurationError(f"{name}={value} is too small; the least is {least}")

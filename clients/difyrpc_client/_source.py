@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from difyrpc_client._errors import InvalidArgument
 
@@ -99,13 +99,34 @@ def _file_source(file: IO[bytes]) -> Source:
 
 def spooled(chunks: Iterable[bytes]) -> Source:
     """Keeps what can be read only once, so that a broken upload can go on."""
-    file = new_spool()
-    for chunk in chunks:
-        file.write(chunk)
-    file.seek(0)
-    return Source(file, owned=True)
+    with Spool() as spool:
+        for chunk in chunks:
+            spool.add(chunk)
+        return spool.source()
 
 
-def new_spool() -> IO[bytes]:
-    """Opens a file in memory that moves to the disk when it grows."""
-    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # Source closes it
+class Spool:
+    """A file in memory that moves to the disk when it grows; closed at the end of its block unless it is a source."""
+
+    def __init__(self) -> None:
+        self._file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # closed by whoever keeps it
+        self._kept = False
+
+    def add(self, chunk: bytes) -> None:
+        """Writes the next bytes; InvalidArgument for anything else."""
+        if not isinstance(chunk, bytes | bytearray | memoryview):
+            raise InvalidArgument(f"the source yields {type(chunk).__name__}; give chunks of bytes")
+        self._file.write(chunk)
+
+    def source(self) -> Source:
+        """Answers what was written as a source that closes the file."""
+        self._file.seek(0)
+        self._kept = True
+        return Source(self._file, owned=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._kept:
+            self._file.close()

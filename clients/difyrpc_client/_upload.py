@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc_client._calls import AsyncCalls, Calls, seconds_of
-from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, Unavailable
+from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, FieldViolation, InvalidArgument, Unavailable
 from difyrpc_client._methods import rpc
 from difyrpc_client._retry import NO_RETRY, Resumption, passing
-from difyrpc_client._source import Source, Uploadable, new_spool, open_source
+from difyrpc_client._source import Source, Spool, Uploadable, open_source
 
 START = rpc("FileStorage.StartUpload", pb.StartUploadRequest, pb.StartUploadResponse)
 WRITE = rpc("FileStorage.WriteUpload", pb.WriteUploadRequest, pb.WriteUploadResponse)
@@ -20,6 +20,7 @@ QUERY = rpc("FileStorage.QueryUpload", pb.QueryUploadRequest, pb.QueryUploadResp
 FINISH = rpc("FileStorage.FinishUpload", pb.FinishUploadRequest, pb.FinishUploadResponse)
 ABORT = rpc("FileStorage.AbortUpload", pb.AbortUploadRequest, pb.AbortUploadResponse)
 
+ABORT_SECONDS = 2.0  # how long an upload that was broken off is kept waiting to free what it has reserved
 BUSY = "UPLOAD_BUSY"  # the server has not noticed yet that the connection before is gone
 Progress = Callable[[int, int], None]
 
@@ -71,8 +72,14 @@ class _Upload:
         error.metadata.setdefault("upload", self.name)
         return self.resumption.after(error, self.committed, also=error.reason == BUSY)
 
-    def hopeless(self, error: Exception) -> bool:
-        """Answers whether the server may drop what it holds: no later call could go on with it."""
+    def abort_request(self) -> pb.AbortUploadRequest:
+        """Asks to free what the upload has reserved."""
+        return pb.AbortUploadRequest(upload=self.name)
+
+    def lost(self, error: BaseException, *, resumed: bool) -> bool:
+        """Answers whether the server may drop what it holds: nobody could go on with it, or knows its name."""
+        if not isinstance(error, Exception):
+            return self.name != "" and not resumed
         return self.name != "" and not passing(error) and not isinstance(error, Aborted | DeadlineExceeded)
 
 
@@ -85,7 +92,13 @@ def upload(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> pb.File:
-    """Stores the content, over as many connections as it takes; answers the file."""
+    """Stores the content, over as many connections as it takes; answers the file.
+
+    What it has reserved is freed when it ends by an error that no later call could go on from, and when it is broken
+    off from outside (KeyboardInterrupt, a cancelled greenlet or task): then no error names the upload. One that the
+    caller named by `resume` is kept in the latter case.
+    """
+    _check_name(spec, resume)
     seconds = seconds_of(timeout, calls.options.stream_timeout)
     resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
     source = open_source(content)
@@ -95,6 +108,14 @@ def upload(
         source.close()
 
 
+def _check_name(spec: pb.FileSpec, resume: str) -> None:
+    if not spec.display_name and not spec.replace and not resume:
+        raise InvalidArgument(
+            "the source has no name of its own; give name=, as in upload(b'…', name='contract.pdf')",
+            field_violations=[FieldViolation(field="name", description="is missing")],
+        )
+
+
 def _run(calls: Calls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.File:
     state.name = resume
     try:
@@ -102,10 +123,10 @@ def _run(calls: Calls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.Fil
             answer = calls.unary(START, state.start_request(spec), state.resumption.left())
             state.name = answer.upload.name
         return _write_and_finish(calls.changed(retry=NO_RETRY), state, known=not resume)
-    except Exception as error:
-        if state.hopeless(error):
+    except BaseException as error:
+        if state.lost(error, resumed=resume != ""):
             with suppress(DifyrpcError):
-                calls.unary(ABORT, pb.AbortUploadRequest(upload=state.name), 5)
+                calls.changed(retry=NO_RETRY).unary(ABORT, state.abort_request(), ABORT_SECONDS)
         raise
 
 
@@ -146,6 +167,7 @@ async def upload_async(
     timeout: float | None = None,
 ) -> pb.File:
     """Does the same in the event loop; files are read and hashed in threads."""
+    _check_name(spec, resume)
     seconds = seconds_of(timeout, calls.options.stream_timeout)
     resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
     source = await _open_async(content)
@@ -158,11 +180,10 @@ async def upload_async(
 async def _open_async(content: Uploadable | AsyncIterable[bytes]) -> Source:
     if not isinstance(content, AsyncIterable):
         return await asyncio.to_thread(open_source, content)
-    file = new_spool()
-    async for chunk in content:
-        file.write(chunk)
-    file.seek(0)
-    return Source(file, owned=True)
+    with Spool() as spool:
+        async for chunk in content:
+            spool.add(chunk)
+        return spool.source()
 
 
 async def _run_async(calls: AsyncCalls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.File:
@@ -172,11 +193,25 @@ async def _run_async(calls: AsyncCalls, state: _Upload, spec: pb.FileSpec, resum
             answer = await calls.unary(START, state.start_request(spec), state.resumption.left())
             state.name = answer.upload.name
         return await _write_and_finish_async(calls.changed(retry=NO_RETRY), state, known=not resume)
-    except Exception as error:
-        if state.hopeless(error):
-            with suppress(DifyrpcError):
-                await calls.unary(ABORT, pb.AbortUploadRequest(upload=state.name), 5)
+    except (Exception, asyncio.CancelledError) as error:
+        if state.lost(error, resumed=resume != ""):
+            await asyncio.shield(_start_abort(calls, state))
         raise
+
+
+def _start_abort(calls: AsyncCalls, state: _Upload) -> asyncio.Task[None]:
+    task = asyncio.create_task(_abort_async(calls, state))
+    _aborting.add(task)  # a second cancellation leaves it running, and a task that nobody holds may vanish
+    task.add_done_callback(_aborting.discard)
+    return task
+
+
+async def _abort_async(calls: AsyncCalls, state: _Upload) -> None:
+    with suppress(DifyrpcError):
+        await calls.changed(retry=NO_RETRY).unary(ABORT, state.abort_request(), ABORT_SECONDS)
+
+
+_aborting: set[asyncio.Task[None]] = set()
 
 
 async def _write_and_finish_async(calls: AsyncCalls, state: _Upload, *, known: bool) -> pb.File:

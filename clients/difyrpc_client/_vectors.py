@@ -10,7 +10,9 @@ from typing import Any, Literal, cast
 from difyrpc.vectors.v1 import point_pb2
 from difyrpc.vectors.v1 import vectors_pb2 as pb
 from difyrpc_client._calls import Calls
+from difyrpc_client._engine import Engines
 from difyrpc_client._errors import AlreadyExists
+from difyrpc_client._file import UNCHANGED, Unchanged
 from difyrpc_client._filters import Filter, write_filter
 from difyrpc_client._message import make
 from difyrpc_client._methods import rpc
@@ -40,6 +42,7 @@ from difyrpc_client._searching import (
     read_search,
     read_upserts,
     search_request,
+    update_collection_request,
     write_collection,
 )
 from difyrpc_client._shape import read
@@ -49,6 +52,8 @@ CREATE = rpc("VectorSearch.CreateCollection", pb.CreateCollectionRequest, pb.Cre
 GET = rpc("VectorSearch.GetCollection", pb.GetCollectionRequest, pb.GetCollectionResponse)
 LIST = rpc("VectorSearch.ListCollections", pb.ListCollectionsRequest, pb.ListCollectionsResponse)
 DELETE = rpc("VectorSearch.DeleteCollection", pb.DeleteCollectionRequest, pb.DeleteCollectionResponse)
+UPDATE = rpc("VectorSearch.UpdateCollection", pb.UpdateCollectionRequest, pb.UpdateCollectionResponse)
+LIST_ENGINES = rpc("VectorSearch.ListEngines", pb.ListEnginesRequest, pb.ListEnginesResponse)
 UPSERT = rpc("VectorSearch.UpsertPoints", pb.UpsertPointsRequest, pb.UpsertPointsResponse)
 GET_POINTS = rpc("VectorSearch.GetPoints", pb.GetPointsRequest, pb.GetPointsResponse)
 SCROLL = rpc("VectorSearch.ScrollPoints", pb.ScrollPointsRequest, pb.ScrollPointsResponse)
@@ -127,6 +132,29 @@ class Vectors:
         """Deletes a collection with all its points; NotFound unless `allow_missing`."""
         request = make(pb.DeleteCollectionRequest, name=full_name(name), allow_missing=allow_missing, etag=etag)
         self._calls.unary(DELETE, request, timeout)
+
+    def update_collection(
+        self,
+        name: str,
+        *,
+        description: str | Unchanged = UNCHANGED,
+        metadata: Metadata | Unchanged | None = UNCHANGED,
+        aliases: Iterable[str] | Unchanged = UNCHANGED,
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> Collection:
+        """Changes what is given, and answers the collection; Aborted if `etag` is given and not the current one.
+
+        `metadata` and `aliases` are replaced as a whole; Unimplemented for aliases on an engine without them.
+        """
+        request = update_collection_request(
+            name, description=description, metadata=metadata, aliases=aliases, etag=etag
+        )
+        return cast("Collection", read(self._calls.unary(UPDATE, request, timeout).collection))
+
+    def list_engines(self, *, timeout: float | None = None) -> Engines:
+        """Answers the engines and the embedding models that collections can be made with."""
+        return cast("Engines", read(self._calls.unary(LIST_ENGINES, pb.ListEnginesRequest(), timeout)))
 
     def upsert(
         self,

@@ -10,7 +10,9 @@ from typing import Literal, cast
 from difyrpc.vectors.v1 import point_pb2
 from difyrpc.vectors.v1 import vectors_pb2 as pb
 from difyrpc_client._calls import AsyncCalls
+from difyrpc_client._engine import Engines
 from difyrpc_client._errors import AlreadyExists
+from difyrpc_client._file import UNCHANGED, Unchanged
 from difyrpc_client._filters import Filter, write_filter
 from difyrpc_client._message import make
 from difyrpc_client._point import (
@@ -39,6 +41,7 @@ from difyrpc_client._searching import (
     read_search,
     read_upserts,
     search_request,
+    update_collection_request,
     write_collection,
 )
 from difyrpc_client._shape import read
@@ -53,8 +56,10 @@ from difyrpc_client._vectors import (
     GET,
     GET_POINTS,
     LIST,
+    LIST_ENGINES,
     SCROLL,
     SEARCH,
+    UPDATE,
     UPDATE_METADATA,
     UPSERT,
     PointLike,
@@ -124,6 +129,30 @@ class AsyncVectors:
         """Deletes a collection with all its points; NotFound unless `allow_missing`."""
         request = make(pb.DeleteCollectionRequest, name=full_name(name), allow_missing=allow_missing, etag=etag)
         await self._calls.unary(DELETE, request, timeout)
+
+    async def update_collection(
+        self,
+        name: str,
+        *,
+        description: str | Unchanged = UNCHANGED,
+        metadata: Metadata | Unchanged | None = UNCHANGED,
+        aliases: Iterable[str] | Unchanged = UNCHANGED,
+        etag: str = "",
+        timeout: float | None = None,
+    ) -> Collection:
+        """Changes what is given, and answers the collection; Aborted if `etag` is given and not the current one.
+
+        `metadata` and `aliases` are replaced as a whole; Unimplemented for aliases on an engine without them.
+        """
+        request = update_collection_request(
+            name, description=description, metadata=metadata, aliases=aliases, etag=etag
+        )
+        return cast("Collection", read((await self._calls.unary(UPDATE, request, timeout)).collection))
+
+    async def list_engines(self, *, timeout: float | None = None) -> Engines:
+        """Answers the engines and the embedding models that collections can be made with."""
+        answer = await self._calls.unary(LIST_ENGINES, pb.ListEnginesRequest(), timeout)
+        return cast("Engines", read(answer))
 
     async def upsert(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib.metadata import version
 
@@ -10,6 +11,9 @@ try:
     import click
 except ImportError:
     sys.exit("the command difyrpc is part of the servers: pip install 'difyrpc[all]'")
+
+# Processes of ours exec at once after a fork; gRPC's own handlers for forks would only complain.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 COMMANDS = ("demo", "doctor", "keys", "migrate", "serve")
 

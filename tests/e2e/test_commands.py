@@ -65,7 +65,7 @@ def test_doctor_looks_at_the_certificate(tmp_path: Path):
             },
         )
     assert done.returncode == 1
-    assert "the key does not fit the certificate" in done.stdout
+    assert "DIFYRPC_TLS_KEY does not fit DIFYRPC_TLS_CERTIFICATE" in done.stdout
 
 
 def test_migrate_runs_twice_and_says_what_it_did():

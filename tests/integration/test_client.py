@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import pytest
 
 from difyrpc.files.v1 import files_pb2, files_pb2_grpc
 from difyrpc_client import (
+    Aborted,
     AlreadyExists,
     AsyncDify,
     Dify,
+    DifyrpcError,
+    File,
     InvalidArgument,
     NotFound,
     Observation,
@@ -28,6 +31,7 @@ from difyrpc_client import (
     connect_async,
     field,
 )
+from difyrpc_client.testing import FakeDifyrpc
 
 MB = 1024 * 1024
 CONTRACT = """\
@@ -210,3 +214,65 @@ async def test_a_token_opens_its_own_tenant_alone(tenants_server) -> None:
             await other.files.get(file)
         with pytest.raises(Unauthenticated):
             await nobody.files.get(file)
+
+
+async def test_a_cancelled_upload_gives_its_quota_back(dify: AsyncDify) -> None:
+    began = asyncio.Event()
+    task = asyncio.create_task(
+        dify.files.upload(os.urandom(40 * MB), name="x", progress=lambda done, _: began.set() if done else None)
+    )
+    await asyncio.wait_for(began.wait(), 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await dify.files.quota()).reserved_bytes == 0
+
+
+async def test_a_collection_is_changed_and_engines_are_listed(dify: AsyncDify) -> None:
+    offered = await dify.vectors.list_engines()
+    assert offered.engines[0].is_default
+    assert "dense" in offered.engines[0].features
+    assert "cosine" in offered.engines[0].metrics
+    made = await dify.vectors.create_collection("changed", metadata={"a": 1})
+    assert made.dimension == offered.models[0].dimension
+    changed = await dify.vectors.update_collection("changed", description="law", etag=made.etag)
+    assert (changed.description, changed.metadata) == ("law", {"a": 1})
+    with pytest.raises(Aborted):
+        await dify.vectors.update_collection("changed", metadata=None, etag=made.etag)
+
+
+Mistake = Callable[[AsyncDify, File], Awaitable[object]]
+MISTAKES: dict[str, Mistake] = {
+    "no file": lambda dify, file: dify.files.get("files/none"),
+    "no content": lambda dify, file: dify.documents.parse(b""),
+    "past the end": lambda dify, file: dify.files.read(file, offset=9),
+    "other generation": lambda dify, file: dify.files.read(file, if_generation_match=7),
+    "file exists": lambda dify, file: dify.files.upload(b"x", name=file.display_name, if_absent=True),
+    "no upload": lambda dify, file: dify.files.upload(b"x", resume="uploads/none"),
+    "file changed": lambda dify, file: dify.files.update(file, media_type="a/b", etag="other"),
+    "no collection": lambda dify, file: dify.vectors.search("none", "x"),
+    "no collection to delete": lambda dify, file: dify.vectors.delete_collection("none"),
+    "collection exists": lambda dify, file: dify.vectors.create_collection("there"),
+    "collection changed": lambda dify, file: dify.vectors.update_collection("there", description="x", etag="other"),
+    "no hits": lambda dify, file: dify.vectors.search("there", "x", limit=0),
+    "too many hits": lambda dify, file: dify.vectors.search("there", "x", limit=1001),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_the_fake_errs_as_a_deployment_does(dify: AsyncDify, mistake: str) -> None:
+    seen = [await _error(client, MISTAKES[mistake]) for client in (dify, FakeDifyrpc().asynchronous)]
+    assert seen[0] == seen[1]
+
+
+async def _error(dify: AsyncDify, mistake: Mistake) -> tuple[object, ...]:
+    """Answers what a caller sees of the error; what differs from file to file is named alike."""
+    file = await dify.files.upload(b"x", name="x")
+    await dify.vectors.create_collection("there")
+    with pytest.raises(DifyrpcError) as caught:
+        await mistake(dify, file)
+    error = caught.value
+    same = {file.name: "files/1", file.etag: "etag"}
+    message = error.message.replace(file.name, "files/1").replace(f"is {file.etag}", "is etag")
+    metadata = {name: same.get(value, value) for name, value in error.metadata.items()}
+    return type(error), error.reason, message, metadata, [one.field for one in error.field_violations]

@@ -10,7 +10,7 @@ from typing import Any
 from difyrpc.documents.v1 import documents_pb2 as pb
 from difyrpc.documents.v1 import element_pb2, options_pb2
 from difyrpc_client._document import ParsedDocument
-from difyrpc_client._errors import InvalidArgument, Unimplemented
+from difyrpc_client.testing import _faults as faults
 from difyrpc_client.testing._files import FilesInMemory
 from difyrpc_client.testing._told import fill
 
@@ -58,9 +58,9 @@ class DocumentsInMemory:
         if request.WhichOneof("source") == "file":
             return self._files.content(request.file)
         if request.WhichOneof("source") == "url":
-            raise Unimplemented("the fake reads no URLs", reason="URL_SOURCES_OFF")
+            raise faults.no_urls()
         if not request.content:
-            raise InvalidArgument("the document is empty", reason="EMPTY_CONTENT")
+            raise faults.no_content()
         return request.content
 
 

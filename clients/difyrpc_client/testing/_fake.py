@@ -21,6 +21,7 @@ from difyrpc_client._transport import Metadata, request_id_of
 from difyrpc_client.testing._documents import DocumentsInMemory
 from difyrpc_client.testing._files import FilesInMemory
 from difyrpc_client.testing._metrics import MetricsInMemory
+from difyrpc_client.testing._names import call_name
 from difyrpc_client.testing._vectors import VectorsInMemory
 
 
@@ -53,8 +54,11 @@ class FakeDifyrpc(Dify):
         """The asynchronous client."""
 
     def fail(self, name: str, error: DifyrpcError, *, times: int = 1) -> None:
-        """Makes the next calls of `vectors.Search` and the like raise an error; repetitions count."""
-        self._world.failures.setdefault(name, []).extend([error] * times)
+        """Makes the next calls of `vectors.Search` raise an error; repetitions count.
+
+        `vectors.search` and `VectorSearch.Search` name the same; ValueError lists the calls for what is none.
+        """
+        self._world.failures.setdefault(call_name(name), []).extend([error] * times)
 
     def tell_parse(self, document: ParsedDocument, *, source: str = "") -> None:
         """Says what parsing answers: for the document named so (file name or `files/…`), or for every one."""

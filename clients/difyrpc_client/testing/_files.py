@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from difyrpc.files.v1 import files_pb2 as pb
-from difyrpc_client._errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange
+from difyrpc_client.testing import _faults as faults
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -52,7 +52,7 @@ class FilesInMemory:
         start = next(messages).start
         upload = self._upload(start.upload)
         if start.offset > len(upload.data):
-            raise OutOfRange("the offset leaves a gap", reason="OFFSET_PAST_END")
+            raise faults.past_end(start.offset, len(upload.data), "committed_bytes")
         del upload.data[start.offset :]
         yield pb.WriteUploadResponse(committed_bytes=len(upload.data))
         for message in messages:
@@ -84,7 +84,7 @@ class FilesInMemory:
         if request.HasField("if_generation_match"):
             self._check_generation(file, request.if_generation_match)
         if request.offset > len(data):
-            raise OutOfRange("the offset is past the end", reason="OFFSET_PAST_END")
+            raise faults.past_end(request.offset, len(data), "size_bytes")
         begin = request.offset if request.offset >= 0 else max(0, len(data) + request.offset)
         wanted = data[begin : begin + request.limit] if request.limit else data[begin:]
         yield pb.DownloadFileResponse(file=file)
@@ -111,7 +111,7 @@ class FilesInMemory:
         """Changes what the mask names."""
         file = self._file(request.file.name)
         if request.file.etag and request.file.etag != file.etag:
-            raise Aborted("the file was changed", reason="ETAG_MISMATCH", metadata={"etag": file.etag})
+            raise faults.file_changed(file.name, file.etag)
         for path in request.update_mask.paths:
             file.ClearField(path)  # type: ignore[arg-type]  # a path out of the mask
         request.update_mask.MergeMessage(request.file, file)
@@ -143,12 +143,12 @@ class FilesInMemory:
 
     def _file(self, name: str) -> pb.File:
         if name not in self._files:
-            raise NotFound(f"there is no file {name}", reason="FILE_NOT_FOUND", metadata={"name": name})
+            raise faults.no_file(name)
         return self._files[name]
 
     def _upload(self, name: str) -> _Upload:
         if name not in self._uploads:
-            raise NotFound(f"there is no upload {name}", reason="UPLOAD_NOT_FOUND", metadata={"name": name})
+            raise faults.no_upload(name)
         return self._uploads[name]
 
     def _check_spec(self, spec: pb.FileSpec) -> None:
@@ -157,20 +157,20 @@ class FilesInMemory:
             if spec.HasField("if_generation_match"):
                 self._check_generation(file, spec.if_generation_match)
         elif not spec.display_name:
-            raise InvalidArgument("the file needs a display name", reason="INVALID_DISPLAY_NAME")
+            raise faults.nameless("spec.display_name")
         if spec.if_absent and any(file.display_name == spec.display_name for file in self._files.values()):
-            raise AlreadyExists(f"{spec.display_name} exists", reason="FILE_EXISTS")
+            raise faults.file_exists(spec.display_name)
 
     def _check_generation(self, file: pb.File, generation: int) -> None:
         if file.generation != generation:
-            raise FailedPrecondition(f"the file is of generation {file.generation}", reason="GENERATION_MISMATCH")
+            raise faults.other_generation(file.name, file.generation, generation)
 
     def _store(self, spec: pb.FileSpec, data: bytes, claimed: pb.FinishUploadRequest) -> pb.File:
         digest = hashlib.sha256(data).hexdigest()
         if claimed.sha256 not in ("", digest):
-            raise InvalidArgument("the hash differs", reason="CHECKSUM_MISMATCH", metadata={"sha256": digest})
+            raise faults.other_checksum(digest, claimed.sha256)
         if spec.HasField("size_bytes") and spec.size_bytes != len(data):
-            raise FailedPrecondition("bytes are missing", reason="UPLOAD_INCOMPLETE")
+            raise faults.upload_incomplete(len(data), spec.size_bytes)
         file = self._files.get(spec.replace) or self._new_file(spec)
         if spec.display_name:
             file.display_name = spec.display_name

@@ -11,8 +11,9 @@ from google.rpc import status_pb2
 
 from difyrpc.vectors.v1 import collection_pb2, point_pb2, search_pb2
 from difyrpc.vectors.v1 import vectors_pb2 as pb
-from difyrpc_client._errors import AlreadyExists, DifyrpcError, InvalidArgument, NotFound
+from difyrpc_client._errors import DifyrpcError
 from difyrpc_client._point import read_vector, write_vector
+from difyrpc_client.testing import _faults as faults
 from difyrpc_client.testing._matching import DIMENSION, cosine, embed, matches
 
 MODEL = "words"
@@ -36,7 +37,7 @@ class VectorsInMemory:
         """Makes a collection."""
         name = request.collection.name
         if name in self._collections:
-            raise AlreadyExists(f"{name} exists", reason="COLLECTION_EXISTS", metadata={"name": name})
+            raise faults.collection_exists(_bare(name))
         return pb.CreateCollectionResponse(collection=self._make(request.collection))
 
     def GetCollection(self, request: pb.GetCollectionRequest) -> pb.GetCollectionResponse:  # noqa: N802
@@ -50,6 +51,33 @@ class VectorsInMemory:
         page = [self._collections[name].collection for name in names[begin : begin + size]]
         more = str(begin + size) if begin + size < len(names) else ""
         return pb.ListCollectionsResponse(collections=page, next_page_token=more)
+
+    def UpdateCollection(self, request: pb.UpdateCollectionRequest) -> pb.UpdateCollectionResponse:  # noqa: N802
+        """Changes what the mask names."""
+        found = self._stored(request.collection.name).collection
+        if request.collection.etag not in ("", found.etag):
+            raise faults.collection_changed(_bare(found.name))
+        for path in request.update_mask.paths:
+            found.ClearField(path)  # type: ignore[arg-type]  # a path out of the mask
+        request.update_mask.MergeMessage(request.collection, found)
+        found.etag = f"e{next(self._etags)}"
+        found.update_time.FromDatetime(datetime.now(UTC))
+        return pb.UpdateCollectionResponse(collection=found)
+
+    def ListEngines(self, request: pb.ListEnginesRequest) -> pb.ListEnginesResponse:  # noqa: N802
+        """Lists the one engine and the one model."""
+        engine = collection_pb2.Engine(
+            name="memory",
+            kind="memory",
+            is_default=True,
+            features=[collection_pb2.FEATURE_DENSE, collection_pb2.FEATURE_EXACT_SEARCH],
+            metrics=[point_pb2.METRIC_COSINE],
+            max_dimension=DIMENSION,
+            max_k=faults.MAX_K,
+            max_batch_points=1000,
+        )
+        model = collection_pb2.EmbeddingModel(name=MODEL, dimension=DIMENSION, is_default=True)
+        return pb.ListEnginesResponse(engines=[engine], models=[model])
 
     def DeleteCollection(self, request: pb.DeleteCollectionRequest) -> pb.DeleteCollectionResponse:  # noqa: N802
         """Deletes a collection."""
@@ -108,8 +136,8 @@ class VectorsInMemory:
         query = read_vector(request.vector) if request.HasField("vector") else embed(request.query)
         hits = sorted(self._hits(request, query), key=lambda hit: (-hit.score, hit.id))
         limit = request.k if request.HasField("k") else 10
-        if limit < 1:
-            raise InvalidArgument(f"k={limit} is not 1 to 1,000", reason="K_OUT_OF_RANGE")
+        if not 1 <= limit <= faults.MAX_K:
+            raise faults.too_many_hits(limit)
         return pb.SearchResponse(hits=hits[:limit], usage=self._usage(1), plan=search_pb2.SEARCH_PLAN_EXACT)
 
     def BatchSearch(self, request: pb.BatchSearchRequest) -> pb.BatchSearchResponse:  # noqa: N802
@@ -133,9 +161,9 @@ class VectorsInMemory:
         return collection
 
     def _stored(self, name: str) -> _Stored:
-        full = f"collections/{(name or 'default').removeprefix('collections/')}"
+        full = f"collections/{_bare(name or 'default')}"
         if full not in self._collections:
-            raise NotFound(f"there is no {full}", reason="COLLECTION_NOT_FOUND", metadata={"name": full})
+            raise faults.no_collection(_bare(full))
         return self._collections[full]
 
     def _matching(self, request: Any) -> list[point_pb2.Point]:
@@ -164,6 +192,10 @@ class VectorsInMemory:
 
     def _usage(self, texts: int) -> point_pb2.EmbeddingUsage:
         return point_pb2.EmbeddingUsage(model=MODEL, texts=texts)
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("collections/")
 
 
 def _selected(point: point_pb2.Point, payload: point_pb2.PayloadSelection) -> point_pb2.Point:

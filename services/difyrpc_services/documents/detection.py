@@ -74,9 +74,7 @@ def _unsupported(kind: str, hinted: str) -> InvalidArgument:
     if kind in _OLD_OFFICE or kind == "ole":
         message = "old Office files (.doc, .xls, .ppt; this one: {type}) cannot be read here; save it as .docx or .pdf"
         kind = hinted if kind == "ole" and hinted in _OLD_OFFICE else kind
-    return InvalidArgument(
-        "UNSUPPORTED_TYPE", message, field="content", type=kind, formats=", ".join(FORMATS)
-    )
+    return InvalidArgument("UNSUPPORTED_TYPE", message, field="content", type=kind, formats=", ".join(FORMATS))
 
 
 def _by_content(content: memoryview, hinted: str) -> str:

@@ -7,6 +7,7 @@ Printed lines stay in the worker; only the finding of clauses needs them.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
@@ -34,11 +35,14 @@ from difyrpc_services.documents.values import (
     TextPart,
 )
 
+GARBAGE_AFTER: Final = 50_000
+"""New values after which Python looks for circles of them; parsing makes many values and few circles."""
 JOB: Final = "difyrpc_services.documents.wire:work"
 
 
 def work(content: memoryview, options: bytes) -> Iterator[bytes]:
     """Does a packed task and yields packed parts: the job that workers run."""
+    gc.set_threshold(GARBAGE_AFTER, 20, 20)
     for part in perform(content, unpack_task(options)):
         yield pack(part)
 

@@ -23,8 +23,12 @@ def code_of(error: ServiceError) -> grpc.StatusCode:
 
 def trailers(error: ServiceError, request_id: str) -> tuple[tuple[str, str | bytes], ...]:
     """Answers the trailing metadata that carries the call's id and the error's details."""
-    status = status_pb2.Status(code=error.code, message=error.message, details=list(map(_packed, _details(error))))
-    return ((REQUEST_ID_KEY, request_id), (DETAILS_KEY, status.SerializeToString()))
+    return ((REQUEST_ID_KEY, request_id), (DETAILS_KEY, status_of(error).SerializeToString()))
+
+
+def status_of(error: ServiceError) -> status_pb2.Status:
+    """Answers the error as a google.rpc.Status."""
+    return status_pb2.Status(code=error.code, message=error.message, details=list(map(_packed, _details(error))))
 
 
 def _details(error: ServiceError) -> list[Message]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from google.rpc import status_pb2
-
 from difyrpc.vectors.v1 import collection_pb2, search_pb2, vectors_pb2, vectors_pb2_grpc
 from difyrpc_services.runtime import statuses
 from difyrpc_services.runtime.caller import current_caller
@@ -305,5 +303,4 @@ def _response(answer: Answer, sent: vectors_pb2.SearchRequest) -> vectors_pb2.Se
 def _result(answer: Answer | ServiceError, sent: vectors_pb2.SearchRequest) -> vectors_pb2.BatchSearchResult:
     if isinstance(answer, Answer):
         return vectors_pb2.BatchSearchResult(response=_response(answer, sent))
-    ((_, status),) = statuses.trailers(answer)
-    return vectors_pb2.BatchSearchResult(error=status_pb2.Status.FromString(status))
+    return vectors_pb2.BatchSearchResult(error=statuses.status_of(answer))

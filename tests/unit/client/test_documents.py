@@ -91,6 +91,7 @@ def dify(serve, parser):
 def test_a_parsed_document_is_made_of_values(dify) -> None:
     parsed = dify.documents.parse(b"%PDF")
     assert (parsed.info.format, parsed.info.page_count, parsed.info.create_time, parsed.text) == ("pdf", 2, None, "all")
+    assert parsed.info.sha256 == "01"
     clause = parsed.clauses[0]
     assert (clause.kind, clause.number, clause.pages) == ("article", "第一条", (1, 2))
     assert clause.boxes == (Box(page=1, left=1, top=2, right=3, bottom=4),)

@@ -11,6 +11,7 @@ import pytest
 from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc.files.v1 import files_pb2_grpc
 from difyrpc_client import DataLoss, FailedPrecondition, Unavailable, connect, connect_async
+from difyrpc_client.testing import FakeDifyrpc
 
 ADD = files_pb2_grpc.add_FileStorageServicer_to_server
 CONTENT = os.urandom(1000)
@@ -142,3 +143,15 @@ def test_a_download_that_is_given_up_leaves_nothing(open_client, refuse, tmp_pat
 def test_pieces_come_one_by_one(open_client, refuse) -> None:
     pieces = open_client(Files(refuse)).files.iter_bytes("files/1", limit=250)
     assert [len(piece) for piece in pieces] == [100, 100, 50]
+
+
+async def test_a_folder_is_refused_before_anything_is_fetched(tmp_path) -> None:
+    fake = FakeDifyrpc()
+    file = fake.files.upload(CONTENT, name="x")
+    fake.calls.clear()
+    with pytest.raises(IsADirectoryError, match="name the file"):
+        fake.files.download(file, tmp_path)
+    with pytest.raises(IsADirectoryError, match="name the file"):
+        await fake.asynchronous.files.download(file, tmp_path)
+    assert fake.calls == []
+    assert list(tmp_path.iterdir()) == []

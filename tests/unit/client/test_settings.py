@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,70 @@ def test_the_defaults_reach_a_server_on_this_machine() -> None:
 def test_the_placeholder_names_the_service() -> None:
     settings = read_settings("dns:///{service}.difyrpc.svc:50051", env={})
     assert settings.target_of("vectors") == "dns:///vectors.difyrpc.svc:50051"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("localhost", "localhost:50051"),
+        ("10.0.0.1", "10.0.0.1:50051"),
+        ("host:443", "host:443"),
+        ("::1", "[::1]:50051"),
+        ("[::1]", "[::1]:50051"),
+        ("[::1]:443", "[::1]:443"),
+        ("dns:///host", "dns:///host:50051"),
+        ("dns://8.8.8.8/host", "dns://8.8.8.8/host:50051"),
+        ("dns:///host:443", "dns:///host:443"),
+        ("dns:///{service}.svc", "dns:///files.svc:50051"),
+        ("unix:/run/difyrpc.sock", "unix:/run/difyrpc.sock"),
+        ("unix:difyrpc.sock", "unix:difyrpc.sock"),
+        ("ipv4:10.0.0.1", "ipv4:10.0.0.1"),
+        ("xds:///host", "xds:///host"),
+    ],
+)
+def test_an_address_without_a_port_gets_the_servers_own(given: str, meant: str) -> None:
+    assert read_settings(given, env={}).target_of("files") == meant
+    assert read_settings(env={"DIFYRPC_FILES_TARGET": given.replace("{service}", "files")}).target_of("files") == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"timeout": "5"}, "timeout='5' is not a number"),
+        ({"stream_timeout": -1}, "stream_timeout=-1 is too small"),
+        ({"channels": "2"}, "channels='2' is not a number"),
+        ({"token": 7}, "token is of type int"),
+        ({"app": 7}, "app=7 is of type int"),
+        ({"user": "a\udc80"}, "user='a\\udc80' holds half"),
+        ({"metadata": {"x": "密"}}, "metadata['x'] holds characters"),
+        ({"metadata": {"x": 7}}, "metadata['x'] is of type int"),
+        ({"metadata": {"x y": "z"}}, "metadata['x y'] is no key"),
+        ({"metadata": {"x-bin": "z"}}, "metadata['x-bin'] is no key"),
+        ({"metadata": {"grpc-x": "z"}}, "metadata['grpc-x'] is no key"),
+        ({"metadata": "x"}, "metadata is of type str"),
+        ({"target": 7}, "target=7 is no text"),
+    ],
+)
+def test_a_wrong_argument_is_named(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        connect(**given, env={})
+    assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"timeout": "5"}, "timeout='5' is not a number"),
+        ({"request_id": "请求"}, "request_id holds characters"),
+        ({"token": 7}, "token is of type int"),
+        ({"metadata": {"authorization": "Bearer 密钥"}}, "metadata['authorization'] holds characters"),
+    ],
+)
+def test_a_wrong_option_is_named_and_no_secret_shown(given: dict[str, Any], named: str) -> None:
+    with connect(env={}) as dify, pytest.raises(ConfigurationError) as caught:
+        dify.with_options(**given)
+    assert named in str(caught.value)
+    assert "密钥" not in str(caught.value)
 
 
 def test_an_address_of_one_service_stands_above_the_argument() -> None:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from difyrpc_client import (
+    Aborted,
     AlreadyExists,
     Clause,
     DocumentInfo,
@@ -28,7 +29,7 @@ from difyrpc_client.testing import FakeDifyrpc
 
 CONTENT = os.urandom(2_500_000)
 TOLD = ParsedDocument(
-    info=DocumentInfo(format="pdf", page_count=6, metadata={"subject": "law"}),
+    info=DocumentInfo(format="pdf", page_count=6, sha256="ab" * 32, metadata={"subject": "law"}),
     clauses=(Clause(id="c1", kind="article", number="1", pages=(1, 2)),),
     warnings=(ParseWarning(reason="TRUNCATED_FILE", message="cut"),),
 )
@@ -176,6 +177,37 @@ def test_failures_are_raised_as_told_and_repeated_by_the_client(fake) -> None:
     with pytest.raises(NotFound) as caught:
         fake.vectors.search("default", "x")
     assert caught.value.request_id == fake.calls[-1].metadata["x-request-id"]
+
+
+@pytest.mark.parametrize("name", ["vectors.Search", "vectors.search", "VectorSearch.Search", "vectorsearch.search"])
+def test_a_call_that_shall_fail_may_be_named_in_several_ways(fake, name: str) -> None:
+    fake.fail(name, NotFound("gone"))
+    with pytest.raises(NotFound, match="gone"):
+        fake.vectors.search("default", "x")
+
+
+@pytest.mark.parametrize(("name", "choice"), [("vectors.find", "vectors.Search"), ("nonsense", "files.GetFile")])
+def test_a_call_that_there_is_not_cannot_fail(fake, name: str, choice: str) -> None:
+    with pytest.raises(ValueError, match=f"there is no call '{name}'; there are .*{choice}"):
+        fake.fail(name, NotFound("gone"))
+
+
+def test_a_collection_is_changed(fake) -> None:
+    made = fake.vectors.create_collection("law", description="old", metadata={"a": 1})
+    changed = fake.vectors.update_collection("law", description="new", etag=made.etag)
+    assert (changed.description, changed.metadata, changed.dimension) == ("new", {"a": 1}, made.dimension)
+    assert fake.vectors.update_collection("law", metadata=None).metadata == {}
+    with pytest.raises(Aborted):
+        fake.vectors.update_collection("law", description="x", etag=made.etag)
+
+
+async def test_engines_and_models_are_values(fake) -> None:
+    found = fake.vectors.list_engines()
+    assert (found.engines[0].kind, found.engines[0].features) == ("memory", ("dense", "exact_search"))
+    assert (found.models[0].dimension, found.models[0].is_default) == (256, True)
+    assert await fake.asynchronous.vectors.list_engines() == found
+    law = await fake.asynchronous.vectors.update_collection("default", description="law")
+    assert law.description == "law"
 
 
 def test_a_failure_in_the_middle_of_an_upload_is_gone_on_from(fake) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import traceback
 import types
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote
 
 import grpc
 import pytest
@@ -101,14 +103,64 @@ async def test_a_passing_failure_is_not_seen_by_the_asynchronous_client(serve, f
     assert len(server.metadata) == 3
 
 
-def test_an_error_is_typed_and_carries_its_cause(serve, files) -> None:
+def test_an_error_is_typed(serve, files) -> None:
     server = files((grpc.StatusCode.NOT_FOUND, {"reason": "FILE_NOT_FOUND", "name": "files/none"}))
     with connect(serve((ADD, server))) as dify, pytest.raises(NotFound) as caught:
         dify.files.get("files/none")
     error = caught.value
     assert (error.reason, error.metadata) == ("FILE_NOT_FOUND", {"name": "files/none"})
     assert error.request_id == server.metadata[0]["x-request-id"]
-    assert isinstance(error.__cause__, grpc.RpcError)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_an_error_that_nobody_catches_prints_the_way_to_the_call_and_no_more(serve, files, fake_time, attempts) -> None:
+    retry = Retry(attempts=attempts)
+    with connect(serve((ADD, files(*[AWAY] * 6))), clock=fake_time.clock, retry=retry) as dify:
+        for call in (lambda: dify.files.get("files/1"), lambda: dify.files.upload(b"x", name="x")):
+            with pytest.raises((Unavailable, Unimplemented)) as caught:
+                call()
+            printed = "".join(traceback.format_exception(caught.value)).splitlines()
+            assert len(printed) < 25
+            assert not [line for line in printed if "tenacity" in line or "site-packages/grpc" in line]
+
+
+async def test_an_error_of_the_asynchronous_client_is_as_short(serve, files, fake_time) -> None:
+    async with connect_async(serve((ADD, files(*[AWAY] * 6))), clock=fake_time.clock) as dify:
+        with pytest.raises(Unavailable) as caught:
+            await dify.files.get("files/1")
+    printed = "".join(traceback.format_exception(caught.value)).splitlines()
+    assert len(printed) < 25
+    assert not [line for line in printed if "tenacity" in line or "site-packages/grpc" in line]
+
+
+async def test_a_deadline_says_of_what_and_how_long(serve, files) -> None:
+    target = serve((ADD, files()))
+    with connect(target) as dify:
+        with pytest.raises(DeadlineExceeded, match=r"files.GetFile did not end within its timeout of 0\.2 s"):
+            dify.files.get("files/slow", timeout=0.2)
+        with pytest.raises(DeadlineExceeded, match=r"files.DownloadFile did not end within its timeout of 0\.[12]"):
+            dify.files.read("files/1", timeout=0.2)
+    async with connect_async(target) as twin:
+        with pytest.raises(DeadlineExceeded, match=r"files.GetFile did not end within its timeout of 0\.2 s"):
+            await twin.files.get("files/slow", timeout=0.2)
+
+
+async def test_a_server_that_is_not_there_is_named(fake_time) -> None:
+    with connect("localhost:1", clock=fake_time.clock) as dify, pytest.raises(Unavailable, match=r"^localhost:1: "):
+        dify.files.get("files/1")
+    async with connect_async("localhost:1", clock=fake_time.clock) as twin:
+        with pytest.raises(Unavailable, match=r"^localhost:1: "):
+            await twin.files.get("files/1")
+
+
+def test_labels_of_any_script_arrive(serve, files) -> None:
+    server = files()
+    with connect(serve((ADD, server)), app="合同助手", user="100% 张三") as dify:
+        dify.files.get("files/1")
+        dify.with_options(user="plain text, as it is").files.get("files/1")
+    first, second = server.metadata
+    assert (unquote(first["x-difyrpc-app"]), unquote(first["x-difyrpc-user"])) == ("合同助手", "100% 张三")
+    assert second["x-difyrpc-user"] == "plain text, as it is"
 
 
 def test_giving_up_names_the_last_error_and_the_tries(serve, files, fake_time) -> None:

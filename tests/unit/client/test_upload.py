@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import os
+import tempfile
+import threading
+from typing import Any
 
 import grpc
 import pytest
@@ -292,6 +296,99 @@ def test_what_holds_no_bytes_is_refused(upload, source, named: str) -> None:
 def test_a_path_that_is_missing_is_an_os_error(upload, tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         upload(tmp_path / "none")
+
+
+class Waiting(Files):
+    """Takes the first bytes and then waits until the call ends."""
+
+    def __init__(self, refuse) -> None:
+        super().__init__(refuse)
+        self.began = threading.Event()
+        self.ended = threading.Event()
+
+    def WriteUpload(self, requests, context):
+        context.add_callback(self.ended.set)
+        next(requests)
+        yield pb.WriteUploadResponse()
+        self.began.set()
+        self.ended.wait(20)
+
+
+async def _cancel(server: Waiting, target: str, **options: str) -> None:
+    async with connect_async(target) as dify:
+        task = asyncio.create_task(dify.files.upload(CONTENT, name="x", **options))
+        assert await asyncio.to_thread(server.began.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_a_cancelled_upload_frees_what_it_reserved(serve, refuse) -> None:
+    server = Waiting(refuse)
+    await _cancel(server, serve((ADD, server)))
+    assert server.aborted == ["uploads/1"]
+
+
+async def test_a_cancelled_upload_that_was_resumed_is_kept(serve, refuse) -> None:
+    server = Waiting(refuse)
+    await _cancel(server, serve((ADD, server)), resume="uploads/7")
+    assert server.aborted == []
+
+
+def test_an_interrupted_upload_frees_what_it_reserved(upload, refuse) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    server = Files(refuse)
+    with pytest.raises(KeyboardInterrupt):
+        upload(CONTENT, server=server, progress=interrupt)
+    assert server.aborted == ["uploads/1"]
+
+
+def test_a_source_that_breaks_while_it_is_kept_leaves_no_file_open(upload, monkeypatch) -> None:
+    made = _kept_spools(monkeypatch)
+
+    def chunks():
+        yield b"x"
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        upload(chunks())
+    assert [file.closed for file in made] == [True]
+
+
+async def test_an_asynchronous_source_that_breaks_leaves_no_file_open(serve, refuse, monkeypatch) -> None:
+    made = _kept_spools(monkeypatch)
+
+    async def chunks():
+        yield b"x"
+        raise OSError("the disk is gone")
+
+    async with connect_async(serve((ADD, Files(refuse)))) as dify:
+        with pytest.raises(OSError, match="the disk is gone"):
+            await dify.files.upload(chunks(), name="x")
+    assert [file.closed for file in made] == [True]
+
+
+def _kept_spools(monkeypatch) -> list[Any]:
+    made: list[Any] = []
+    open_spool = tempfile.SpooledTemporaryFile
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **how: made.append(open_spool(**how)) or made[-1])
+    return made
+
+
+def test_a_source_without_a_name_needs_one_before_anything_is_sent(upload, refuse) -> None:
+    server = Files(refuse)
+    with pytest.raises(InvalidArgument, match="give name=") as caught:
+        upload(b"x", server=server, name=None)
+    assert [one.field for one in caught.value.field_violations] == ["name"]
+    assert server.request_ids == []
+    upload(b"x", server=server, name=None, replace="files/1")
+
+
+def test_chunks_that_are_no_bytes_are_refused(upload) -> None:
+    with pytest.raises(InvalidArgument, match="the source yields str"):
+        upload(iter(["text"]))
 
 
 def test_one_attempt_never_goes_on(serve, refuse) -> None:

@@ -113,6 +113,6 @@ def test_markdown_escapes_what_is_text():
         Element(id="c", kind="code", text="a ``` b", style="text"),
     ]
     assert markdown(elements, running=False) == (
-        "## A \\*star\\*\n\n\\1. not a list  \n\\# not a title\n\n- point\n  - (a) inner\n\n"
+        "## A \\*star\\*\n\n1\\. not a list  \n\\# not a title\n\n- point\n\n(a) inner\n\n"
         "| Name | Price |\n| --- | --- |\n| item 1 | 1 |\n\n````text\na ``` b\n````"
     )

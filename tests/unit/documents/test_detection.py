@@ -8,6 +8,16 @@ import pytest
 
 from difyrpc_services.documents.detection import detect
 from difyrpc_services.documents.language import language_of
+from difyrpc_services.documents.pipeline import parse, render
+from difyrpc_services.documents.values import (
+    ClausePart,
+    Finished,
+    Limits,
+    ParseOptions,
+    ParseTask,
+    RenderTask,
+    TextPart,
+)
 from difyrpc_services.runtime.errors import FailedPrecondition, InvalidArgument
 
 
@@ -107,3 +117,54 @@ def test_a_truncated_container_is_corrupt():
 )
 def test_the_language_of_a_text_is_found(text, language):
     assert language_of(text) == language
+
+
+def test_pages_that_cannot_be_rendered_are_named_with_those_that_can():
+    with pytest.raises(InvalidArgument) as caught:
+        render(memoryview(made.bare_word("<w:p/>")), RenderTask())
+    assert caught.value.reason == "UNSUPPORTED_TYPE"
+    assert caught.value.message == "pages of docx documents cannot be rendered; those of pdf can"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("", "ole"), ("letter.doc", "doc"), ("prices.xls", "xls")])
+def test_an_old_office_file_is_called_so(name, kind):
+    with pytest.raises(InvalidArgument) as caught:
+        detect(memoryview(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)), name=name)
+    assert caught.value.reason == "UNSUPPORTED_TYPE"
+    assert caught.value.metadata["type"] == kind
+    assert "old Office files (.doc, .xls, .ppt" in caught.value.message
+    assert "save it as .docx" in caught.value.message
+
+
+def test_a_disagreement_says_who_says_what():
+    (by_name,) = detect(memoryview(made.bare_word("<w:p/>")), name="renamed.pdf").notices
+    assert by_name.message == "the content is docx, the name says pdf"
+    (by_type,) = detect(memoryview(b"%PDF-1.4"), name="contract", media_type="text/html").notices
+    assert by_type.message == "the content is pdf, the media type says html"
+
+
+CONTRACT = "采购合同\n第一条 标的物\n甲方向乙方采购设备一台。"
+
+
+@pytest.mark.parametrize("text", [CONTRACT, "合同", "甲方: ACME"])
+def test_few_chinese_signs_are_chinese(text):
+    assert language_of(text) == "zh"
+
+
+@pytest.mark.parametrize("text", ["契約のこと", "계약 合同", "字", "Purchase of the 设备 from Acme"])
+def test_few_signs_of_other_scripts_are_not_chinese(text):
+    assert language_of(text) == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_a_short_chinese_contract_is_read_in_any_encoding(encoding):
+    limits = Limits(content_bytes=1_000, pages=1, seconds=1, expanded_bytes=1_000)
+    task = ParseTask(name="", media_type="", options=ParseOptions(limits=limits))
+    parts = list(parse(memoryview(CONTRACT.encode(encoding)), task))
+    (text,) = (part.text for part in parts if isinstance(part, TextPart))
+    (clause,) = (clause for part in parts if isinstance(part, ClausePart) for clause in part.clauses)
+    (finished,) = (part for part in parts if isinstance(part, Finished))
+    assert text.split() == CONTRACT.split()
+    assert text.count("\n") >= 2
+    assert (clause.number, clause.title) == ("第一条", "标的物")
+    assert finished.language == "zh"

@@ -5,8 +5,10 @@ import zipfile
 
 import made_documents as made
 import pytest
+from lxml import etree
 
 from difyrpc_services.documents.formats.docx.numerals import written
+from difyrpc_services.documents.formats.docx.styles import paragraphs_alone
 from difyrpc_services.runtime.errors import InvalidArgument, ResourceExhausted
 
 MANY_LEVELS = (
@@ -311,3 +313,39 @@ def test_parts_outside_of_the_container_are_not_read(elements):
             'Id="r" Type="x/numbering" Target="../../../../etc/passwd"/></Relationships>',
         )
     assert [element.text for element in elements("docx", buffer.getvalue())] == ["body"]
+
+
+def test_automatic_numbers_of_articles_begin_paragraphs_like_typed_ones(elements):
+    numbering = (
+        '<w:abstractNum w:abstractNumId="91">'
+        + made.level(0, "chineseCounting", "第%1条")
+        + made.level(1, "chineseCounting", "（%2）")
+        + '</w:abstractNum><w:num w:numId="91"><w:abstractNumId w:val="91"/></w:num>'
+    )
+
+    def build(document):
+        made.numbered(document, "标的物", 91)
+        made.numbered(document, "设备", 91, 1)
+        document.add_paragraph("第二条 价款")
+
+    found = elements("docx", made.word(build, numbering))
+    assert [(element.kind, element.level, element.written) for element in found] == [
+        ("paragraph", 0, "第一条 标的物"),
+        ("list_item", 2, "（一） 设备"),
+        ("paragraph", 0, "第二条 价款"),
+    ]
+
+
+def test_styles_of_tables_are_not_parsed_and_those_of_paragraphs_are():
+    data = (
+        b'<w:styles xmlns:w="w"><w:style w:type="paragraph" w:styleId="P"><w:name w:val="heading 1"/></w:style>'
+        b'<w:style w:type="table" w:styleId="T"><w:name w:val="Grid"/></w:style>'
+        b'<w:style w:type="table" w:styleId="E"/><w:style w:styleId="Q"><w:name w:val="plain"/></w:style></w:styles>'
+    )
+    kept = paragraphs_alone(data)
+    assert b"Grid" not in kept
+    assert [style.get("{w}styleId") for style in etree.fromstring(kept)] == ["P", "E", "Q"]
+    commented = data.replace(b"<w:style w", b'<!--<w:style w:type="table">--><w:style w', 1)
+    assert paragraphs_alone(commented) == commented
+    cut = data[: data.index(b"Grid")]
+    assert paragraphs_alone(cut) == cut

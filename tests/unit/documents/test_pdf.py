@@ -3,6 +3,7 @@ from __future__ import annotations
 import made_documents as made
 import pytest
 from made_documents import SENTENCE
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from difyrpc_services.documents.formats import reader
 from difyrpc_services.documents.formats.pdf.render import Mark, render
@@ -304,3 +305,41 @@ def test_a_picture_keeps_to_its_greatest_width():
 def test_a_page_past_the_end_has_no_picture():
     with pytest.raises(OutOfRange):
         render(memoryview(made.pdf(made.lines("x"))), password="", page=2, dpi=72, max_width=0, marks=())
+
+
+def test_centred_lines_far_apart_stand_for_themselves(elements):
+    def centred(text: str, *, y: float, size: float = 10, font: str = "Helvetica"):
+        width = stringWidth(text, font, size)
+        return made.lines(text, y=y, size=size, font=font, x=297 - width / 2)
+
+    page = made.together(
+        centred("SUPPLY AGREEMENT BETWEEN TWO COMPANIES", y=700, size=17, font="Helvetica-Bold"),
+        centred("dated as of 14 March 2025", y=660),
+        centred("between", y=638),
+        centred("NORTHWIND INSTRUMENTS, INC.", y=610, size=13, font="Helvetica-Bold"),
+        centred("as Supplier", y=585),
+        centred("and", y=563),
+        centred("HARBOUR & VALE MEDICAL LIMITED", y=535, size=13, font="Helvetica-Bold"),
+        centred("as Purchaser", y=510),
+        centred("Contract No. HV-2025-0317", y=488),
+    )
+    body = made.lines(*wrapped(SENTENCE * 9))
+    cover = [element for element in elements("pdf", made.pdf(page, body)) if element.page == 1]
+    assert [(element.kind, element.text) for element in cover] == [
+        ("title", "SUPPLY AGREEMENT BETWEEN TWO COMPANIES"),
+        ("paragraph", "dated as of 14 March 2025"),
+        ("paragraph", "between"),
+        ("title", "NORTHWIND INSTRUMENTS, INC."),
+        ("paragraph", "as Supplier"),
+        ("paragraph", "and"),
+        ("title", "HARBOUR & VALE MEDICAL LIMITED"),
+        ("paragraph", "as Purchaser"),
+        ("paragraph", "Contract No. HV-2025-0317"),
+    ]
+    companies = [element for element in cover if element.text.startswith(("NORTHWIND", "HARBOUR"))]
+    assert companies[0].level == companies[1].level
+
+
+def test_metadata_that_nobody_set_is_left_out():
+    (opened, *_) = reader("pdf")(memoryview(made.pdf(made.lines("text"))), ReadRequest())
+    assert {"title", "author", "subject"}.isdisjoint(opened.metadata)

@@ -8,6 +8,7 @@ start of a row loses because Section 2.4 comes next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from difyrpc_services.documents.clauses.markers import FREE, RANKS, Marker, Slot
@@ -62,8 +63,10 @@ def _best(outlines: list[_Outline], width: int) -> list[_Outline]:
     """Answers the best outlines, one for each state that later slots can tell apart."""
     if len(outlines) == 1:
         return outlines
-    outlines.sort(key=lambda outline: -outline.score)
+    outlines.sort(key=attrgetter("score"), reverse=True)
     floor = outlines[0].score - _MARGIN
+    if outlines[1].score < floor:
+        return outlines[:1]
     kept: list[_Outline] = []
     seen: set[object] = set()
     for outline in outlines:

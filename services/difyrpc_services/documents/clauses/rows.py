@@ -143,6 +143,8 @@ def _indent(text: str) -> float:
 
 def columns_of(text: str) -> float:
     """Answers how many columns of a terminal the text takes; Chinese signs take two."""
+    if text.isascii():
+        return float(len(text.rstrip()))
     if len(text) > 4 * MAX_ROW_CHARACTERS:
         return float(len(text))
     return float(sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text.rstrip()))

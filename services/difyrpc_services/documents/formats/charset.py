@@ -105,10 +105,8 @@ def utf16_without_mark(data: bytes) -> str | None:
         return "utf-16-le"
     if even > len(sample) * 0.2 and odd < even / 4:
         return "utf-16-be"
-    if even and odd:
-        return None
-    order = "utf-16-le" if odd else "utf-16-be"  # Chinese has zeros in its line ends and figures alone
-    return order if _is_chinese(sample.decode(order, errors="replace")) else None
+    orders = ("utf-16-le", "utf-16-be")  # Chinese has few zeros: in line ends, figures and U+4E00
+    return next((order for order in orders if _is_chinese(sample.decode(order, errors="replace"))), None)
 
 
 def _is_chinese(text: str) -> bool:

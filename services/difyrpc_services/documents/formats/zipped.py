@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 from lxml import etree
@@ -61,11 +62,16 @@ class Container:
             raise too_large("expanded_bytes", self._limit)
         return data
 
-    def xml(self, name: str) -> etree._Element:
-        """Answers one part as XML; a document type, where entities would be declared, makes it CORRUPT."""
+    def xml(self, name: str, trimmed: Callable[[bytes], bytes] = bytes) -> etree._Element:
+        """Answers one part as XML; a document type, where entities would be declared, makes it CORRUPT.
+
+        `trimmed` may take out of it what nobody will read.
+        """
         data = self.read(name)
-        for strict, transitional in _STRICT.items():
-            data = data.replace(strict, transitional)
+        if b"purl.oclc.org" in data:
+            for strict, transitional in _STRICT.items():
+                data = data.replace(strict, transitional)
+        data = trimmed(data)
         return parse_xml(data, format_name=self._format)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
@@ -14,7 +14,7 @@ from difyrpc_services.documents.elements import Element, ElementKind
 from difyrpc_services.documents.formats.docx.names import MC, RELATIONS, R, W, value, whole
 from difyrpc_services.documents.formats.docx.numbering import Number, Numbering
 from difyrpc_services.documents.formats.docx.runs import Runs, runs_of
-from difyrpc_services.documents.formats.docx.styles import Style, Styles, first_line
+from difyrpc_services.documents.formats.docx.styles import Style, Styles, first_line, paragraphs_alone
 from difyrpc_services.documents.formats.docx.tables import rows_of, table_of
 from difyrpc_services.documents.formats.reading import Opened, ReadPart, ReadRequest, corrupt, refuse_pages
 from difyrpc_services.documents.formats.zipped import Container
@@ -57,7 +57,7 @@ class _Document:
         self._container = container
         self._main = _main_part(container)
         self._relations = _relations(container, self._main)
-        self._styles = Styles(self._part("styles"))
+        self._styles = Styles(self._part("styles", trimmed=paragraphs_alone))
         self._numbering = Numbering(self._part("numbering"))
         self._notes = {kind: self._note_elements(kind) for kind in ("footnote", "endnote")}
         self._note_count = 0
@@ -72,9 +72,9 @@ class _Document:
         yield from self._blocks(body, 0)
         yield from self._running(root, "footer")
 
-    def _part(self, kind: str) -> etree._Element | None:
+    def _part(self, kind: str, trimmed: Callable[[bytes], bytes] = bytes) -> etree._Element | None:
         name = self._relations.get(kind)
-        return self._container.xml(name) if name and name in self._container else None
+        return self._container.xml(name, trimmed) if name and name in self._container else None
 
     def _blocks(self, parent: etree._Element, depth: int) -> Iterator[Element]:
         """Answers the paragraphs and tables inside an element."""

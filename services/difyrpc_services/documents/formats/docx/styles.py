@@ -100,6 +100,25 @@ class Styles:
         return chain
 
 
+def paragraphs_alone(data: bytes) -> bytes:
+    """Answers the XML of styles without those of tables, which are most of it and say nothing of paragraphs."""
+    if b"<!" in data:  # a comment could hold half a style
+        return data
+    kept: list[bytes] = []
+    place = 0
+    while (begin := data.find(b"<w:style ", place)) >= 0 and (head := data.find(b">", begin)) >= 0:
+        own = data[begin:head]
+        if b'w:type="table"' not in own or own.endswith(b"/"):
+            kept.append(data[place:head])
+            place = head
+        elif (end := data.find(b"</w:style>", head)) >= 0:
+            kept.append(data[place:begin])
+            place = end + len(b"</w:style>")
+        else:
+            break
+    return b"".join((*kept, data[place:]))
+
+
 def first_line(properties: etree._Element) -> float | None:
     """Answers the indent of the first line in points; None where none is stated."""
     indent = properties.find(W + "ind")

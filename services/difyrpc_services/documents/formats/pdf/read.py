@@ -38,7 +38,7 @@ _METADATA: Final = {
     "CreationDate": "created",
     "ModDate": "modified",
 }
-_UNSET: Final = frozenset({"(unspecified)", "(anonymous)", "untitled"})  # what programs write for want of a value
+_UNSET: Final = frozenset({"unspecified", "anonymous", "untitled"})  # what programs write for want of a value
 _DATE: Final = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([+-])(\d\d)'?(\d\d)?|Z)?")
 _ENDED: Final = re.compile(r"[.。:：;；!?！？”\"]$")
 
@@ -182,7 +182,7 @@ def _metadata(document: pypdfium2.PdfDocument) -> dict[str, str]:
     found = {}
     for key, name in _METADATA.items():
         value = document.get_metadata_value(key).strip("\x00 \t\r\n")
-        if value and value not in _UNSET:
+        if value and value.strip("()").lower() not in _UNSET:
             found[name] = _date(value) if name in ("created", "modified") else value[:1000]
     return {name: value for name, value in found.items() if value}
 

@@ -1,8 +1,8 @@
 """Two functions of a Dify tool: a contract becomes clauses, a clause finds precedents.
 
-`from difyrpc_client import connect` is all that a plugin's tool needs; where the services are and which key to use comes
-from the environment (DIFYRPC_TARGET, DIFYRPC_TOKEN). Channels are pooled in the process, so connecting in every call
-costs nothing.
+`from difyrpc_client import connect` is all that a plugin's tool needs; where the services are and which key to use
+comes from the environment (DIFYRPC_TARGET, DIFYRPC_TOKEN). Channels are pooled in the process, so connecting in every
+call costs nothing.
 """
 
 from __future__ import annotations

@@ -117,10 +117,14 @@ class Recorder:
 
 
 class ByWriter(Recorder):
-    """By the client's own writer, which keeps its sequence over every failure."""
+    """By the client's own writer, which keeps what it could not send for the next time."""
+
+    def __init__(self, name: str, relay: Relay, rng: random.Random) -> None:
+        super().__init__(name, relay, rng)
+        self.outages: list[Unavailable] = []
 
     async def run(self) -> None:
-        async with connected(self.relay) as dify:
+        async with connected(self.relay, attempts=3) as dify:
             writer = dify.metrics.writer()
             while not self.may_end:
                 await writer.add(*(self.observation(seen) for seen in self.next_batch()))
@@ -130,9 +134,9 @@ class ByWriter(Recorder):
     async def flush(self, writer: Any) -> None:
         while True:
             try:
-                return await writer.flush(timeout=5)
-            except Unavailable:
-                assert not self.may_end
+                return await writer.flush()
+            except Unavailable as error:
+                self.outages.append(error)
 
     def observation(self, seen: Seen) -> Observation:
         return Observation(
@@ -254,9 +258,9 @@ class World:
 
 
 @asynccontextmanager
-async def connected(relay: Relay) -> AsyncIterator[AsyncDify]:
-    retry = Retry(attempts=1000, wait_min=0.05, wait_max=0.1, wait_for_ready=True)
-    async with connect_async(relay.target, retry=retry, timeout=30) as dify:
+async def connected(relay: Relay, attempts: int = 1000) -> AsyncIterator[AsyncDify]:
+    retry = Retry(attempts=attempts, wait_min=0.05, wait_max=0.1)
+    async with connect_async(relay.target, retry=retry, timeout=60) as dify:
         yield dify
 
 
@@ -297,6 +301,7 @@ async def test_every_call_counts_once_however_often_the_server_is_killed() -> No
                 await world.end(server)
                 assert server.stop() == 0
     assert all(len(recorder.batches) > LIVES for recorder in world.recorders)
+    assert world.recorders[0].outages
 
 
 async def test_every_call_counts_once_when_workers_are_killed_one_by_one_and_then_all() -> None:

@@ -50,7 +50,7 @@ async def test_the_call_of_existing_code_answers_clauses(stub) -> None:
     assert response.text.startswith("第一条 甲方应当付款。")
     assert not response.elements
     assert response.info.sha256 == hashlib.sha256(CONTRACT).digest()
-    assert (response.info.format, response.info.language, response.info.media_type) == ("text", "", "text/plain")
+    assert (response.info.format, response.info.language, response.info.media_type) == ("text", "zh", "text/plain")
     assert response.usage.cpu_time.ToNanoseconds() > 0
 
 

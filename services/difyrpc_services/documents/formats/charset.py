@@ -116,4 +116,4 @@ def _is_chinese(text: str) -> bool:
         character < "\x7f" or "\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uffef"
         for character in text
     )
-    return han * 2 >= len(text) and (han + known) * 20 >= len(text) * 19
+    return "\ufffd" not in text and han * 2 >= len(text) and (han + known) * 20 >= len(text) * 19

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import grpc
 import psutil
 from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import ErrorInfo
 from killing import Doom, Life, Relay, kill_house, kill_server
 from processes import Process, state_folder
 from prometheus_client.parser import text_string_to_metric_families
+from statuses import details
 
 from difyrpc.metrics.v1 import metrics_pb2 as pb
 from difyrpc.metrics.v1 import observation_pb2
@@ -169,7 +171,7 @@ class BySingleCalls(Recorder):
             try:
                 answer = await stub.Record(request, wait_for_ready=True)
             except grpc.aio.AioRpcError as error:
-                refuse_all_but_outages(error)
+                raise_unless_cut_off(error)
             else:
                 self.note(answer.committed_sequence)
                 return answer
@@ -185,7 +187,7 @@ class ByStream(Recorder):
                     async for answer in stub.RecordStream(self.messages(), wait_for_ready=True):
                         self.note(answer.committed_sequence)
                 except grpc.aio.AioRpcError as error:
-                    refuse_all_but_outages(error)
+                    raise_unless_cut_off(error)
 
     async def messages(self) -> AsyncIterator[pb.RecordStreamRequest]:
         sequence = self.acknowledged
@@ -196,8 +198,9 @@ class ByStream(Recorder):
             yield pb.RecordStreamRequest(batch=self.message(sequence))
 
 
-def refuse_all_but_outages(error: grpc.aio.AioRpcError) -> None:
-    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+def raise_unless_cut_off(error: grpc.aio.AioRpcError) -> None:
+    """Lets pass what gRPC itself says of a connection that broke; the server says why it refuses a call."""
+    if details(error, ErrorInfo) is not None:
         raise error
 
 

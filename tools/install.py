@@ -30,7 +30,7 @@ def main() -> int:
     if not python.exists():
         print(f"Making a virtual environment in {options.folder} …", flush=True)
         venv.create(options.folder, with_pip=True)
-    print("Installing difyrpc with all its services: 165 MB to download, 390 MB on disk …", flush=True)
+    print("Installing difyrpc with all its services: 164 MB to download, 390 MB on disk …", flush=True)
     install(python, dev=options.dev)
     megabytes = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file()) / 1e6
     print(f"Installed in {time.monotonic() - started:.0f} s; {options.folder} holds {megabytes:.0f} MB.", flush=True)

@@ -232,8 +232,8 @@ class Match:
 
 def as_point(precedent: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """Makes a point of one line of the precedents: id, text, and the rest as metadata."""
-    text = f"{precedent['title']}\n{precedent['text']}"
-    return precedent["case_id"], text, {name: value for name, value in precedent.items() if name != "text"}
+    metadata = {name: value for name, value in precedent.items() if name != "text"}
+    return precedent["case_id"], precedent["text"], metadata
 
 
 def matches_table(matches: Sequence[Match]) -> Table:

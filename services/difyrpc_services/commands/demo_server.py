@@ -26,6 +26,10 @@ SETTINGS = {
     "DIFYRPC_HEALTH_LISTEN": "off",
     "DIFYRPC_METRICS_LISTEN": "127.0.0.1:0",
     "DIFYRPC_EMBEDDED_DATABASE": "allow",
+    # The demo searches with hundreds of clauses, several at a time.
+    "DIFYRPC_VECTORS_THREADS": "1",
+    "DIFYRPC_VECTORS_EMBEDDING_RUNS": str(max(2, min(4, os.cpu_count() or 1))),
+    "DIFYRPC_VECTORS_EMBEDDING_BATCH": "1",
 }
 
 

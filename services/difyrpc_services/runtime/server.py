@@ -134,9 +134,10 @@ class Server:
     async def start(self) -> None:
         """Takes the port, starts the services, then answers; SettingsError when the port cannot be had."""
         self._server = self._make()
-        for service in self._services:
-            self._started.append(service)
-            await service.start()
+        self._started = list(self._services)
+        starts = await asyncio.gather(*(service.start() for service in self._services), return_exceptions=True)
+        for failed in filter(None, starts):
+            raise failed
         await self._server.start()
         self._health.serve()
 

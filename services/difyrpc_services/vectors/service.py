@@ -68,10 +68,11 @@ def _storage(house: House, settings: VectorsSettings) -> tuple[Catalog, Backend]
 
 
 def _embeddings(settings: VectorsSettings) -> Embeddings:
-    embedder = _imported(EMBEDDERS[settings.model])(settings.threads)
+    embedder = _imported(EMBEDDERS[settings.model])(settings.threads, settings.embedding_runs)
     return Embeddings(
         [embedder],
         batch=settings.embedding_batch,
+        runs=settings.embedding_runs,
         cache=EmbeddingCache(settings.embedding_cache_bytes),
         max_tokens=settings.max_text_tokens,
     )

@@ -19,6 +19,9 @@ class VectorsSettings:
     """The model that embeds texts when a collection names none."""
     threads: int = at_least(1, 2)
     """Processor threads that one run of the model uses."""
+    embedding_runs: int = at_least(1, 1)
+    """Runs of the model at a time, for queries and for passages each. For many callers at once THREADS=1 with as many
+    runs as processors embeds most texts a second; for one caller alone more threads answer sooner."""
     embedding_batch: int = at_least(1, 8)
     """Texts of one run of the model; a search waits for at most one run before its own."""
     embedding_cache_bytes: int = at_least(0, 64 << 20)

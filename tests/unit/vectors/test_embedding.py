@@ -31,8 +31,8 @@ class GatedEmbedder(WordEmbedder):
         return np.stack([self._vector(text) for text in texts])
 
 
-def embeddings(embedder: WordEmbedder, *, cache_bytes: int = 1 << 20, batch: int = 4) -> Embeddings:
-    return Embeddings([embedder], batch=batch, cache=EmbeddingCache(cache_bytes), max_tokens=100)
+def embeddings(embedder: WordEmbedder, *, cache_bytes: int = 1 << 20, batch: int = 4, runs: int = 1) -> Embeddings:
+    return Embeddings([embedder], batch=batch, runs=runs, cache=EmbeddingCache(cache_bytes), max_tokens=100)
 
 
 async def embed(made: Embeddings, *texts: str, tenant: str = "a", purpose: Purpose = Purpose.PASSAGE) -> Embedded:
@@ -100,6 +100,18 @@ async def test_texts_of_many_callers_gather_while_the_model_is_busy() -> None:
     embedder.gate.set()
     await asyncio.gather(first, *others)
     assert [len(run) for run in embedder.runs] == [1, 4, 2]
+    await made.close()
+
+
+async def test_as_many_runs_as_allowed_go_side_by_side() -> None:
+    embedder = GatedEmbedder()
+    made = embeddings(embedder, batch=1, runs=2)
+    texts = [asyncio.create_task(embed(made, f"text {n}")) for n in range(3)]
+    await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(20)))
+    assert embedder.runs == [["text 0"], ["text 1"]]
+    embedder.gate.set()
+    await asyncio.gather(*texts)
+    assert len(embedder.runs) == 3
     await made.close()
 
 

@@ -1,4 +1,4 @@
-"""Batches texts across callers: one queue a purpose, one run of the model at a time for each."""
+"""Batches texts across callers: one queue a purpose, and a number of runs of the model at a time for each."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ class Batcher:
     stand in line behind passages.
     """
 
-    def __init__(self, embedder: Embedder, batch: int) -> None:
-        """Takes the most texts of one run."""
+    def __init__(self, embedder: Embedder, batch: int, runs: int = 1) -> None:
+        """Takes the most texts of one run, and how many runs of a purpose there may be at a time."""
         self._embedder = embedder
         self._batch = batch
+        self._runs = runs
         self._queues: dict[Purpose, asyncio.Queue[_Wanted]] = {}
         self._workers: list[asyncio.Task[None]] = []
 
@@ -54,7 +55,8 @@ class Batcher:
         queue = self._queues.get(purpose)
         if queue is None:
             queue = self._queues[purpose] = asyncio.Queue()
-            self._workers.append(asyncio.create_task(self._work(queue, purpose)))
+            for _ in range(self._runs):
+                self._workers.append(asyncio.create_task(self._work(queue, purpose)))
         return queue
 
     async def _work(self, queue: asyncio.Queue[_Wanted], purpose: Purpose) -> None:

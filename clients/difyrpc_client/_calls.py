@@ -14,7 +14,7 @@ from difyrpc_client._errors import ConfigurationError, DeadlineExceeded, Difyrpc
 from difyrpc_client._labels import bearer
 from difyrpc_client._message import is_number, wrong
 from difyrpc_client._methods import Method, Repeat, Req, Res
-from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry, passing, repeat, repeat_async
+from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Resumption, Retry, passing, repeat, repeat_async
 from difyrpc_client._settings import CallOptions
 from difyrpc_client._transport import AsyncTransport, Metadata, Transport
 
@@ -164,6 +164,11 @@ class Calls:
         except DifyrpcError as error:
             raise explained(error, method, seconds) from None
 
+    def resumption(self, timeout: float | None = None) -> Resumption:
+        """Answers what decides when a stream goes on from where it stood; its time begins to run."""
+        seconds = seconds_of(timeout, self.options.stream_timeout)
+        return Resumption(self.options.retry, self.clock.now() + seconds, self.clock)
+
     def changed(self, **options: Any) -> Calls:
         """Answers the same with other options."""
         return Calls(self._transport, replace(self.options, **options), self.clock)
@@ -236,6 +241,11 @@ class AsyncCalls:
                     yield answer
         except DifyrpcError as error:
             raise explained(error, method, seconds) from None
+
+    def resumption(self, timeout: float | None = None) -> Resumption:
+        """Answers what decides when a stream goes on from where it stood; its time begins to run."""
+        seconds = seconds_of(timeout, self.options.stream_timeout)
+        return Resumption(self.options.retry, self.clock.now() + seconds, self.clock)
 
     def changed(self, **options: Any) -> AsyncCalls:
         """Answers the same with other options."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from difyrpc.files.v1 import files_pb2 as pb
-from difyrpc_client._calls import AsyncCalls, Calls, seconds_of
+from difyrpc_client._calls import AsyncCalls, Calls
 from difyrpc_client._errors import DataLoss, DifyrpcError, Unavailable
 from difyrpc_client._message import make
 from difyrpc_client._methods import rpc
@@ -89,8 +89,7 @@ def begin(
     request = make(
         pb.DownloadFileRequest, name=name, offset=offset, limit=limit, if_generation_match=if_generation_match
     )
-    seconds = seconds_of(timeout, calls.options.stream_timeout)
-    return Download(request, Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock))
+    return Download(request, calls.resumption(timeout))
 
 
 def pieces(calls: Calls, state: Download) -> Generator[bytes, None, None]:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
 from difyrpc.files.v1 import files_pb2 as pb
-from difyrpc_client._calls import AsyncCalls, Calls, seconds_of
+from difyrpc_client._calls import AsyncCalls, Calls
 from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, FieldViolation, InvalidArgument, Unavailable
 from difyrpc_client._methods import rpc
 from difyrpc_client._retry import NO_RETRY, Resumption, passing
@@ -99,8 +99,7 @@ def upload(
     caller named by `resume` is kept in the latter case.
     """
     _check_name(spec, resume)
-    seconds = seconds_of(timeout, calls.options.stream_timeout)
-    resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
+    resumption = calls.resumption(timeout)
     source = open_source(content)
     try:
         return _run(calls, _Upload(source, resumption, progress), spec, resume)
@@ -168,8 +167,7 @@ async def upload_async(
 ) -> pb.File:
     """Does the same in the event loop; files are read and hashed in threads."""
     _check_name(spec, resume)
-    seconds = seconds_of(timeout, calls.options.stream_timeout)
-    resumption = Resumption(calls.options.retry, calls.clock.now() + seconds, calls.clock)
+    resumption = calls.resumption(timeout)
     source = await _open_async(content)
     try:
         return await _run_async(calls, _Upload(source, resumption, progress), spec, resume)

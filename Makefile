@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check protos settings baseline lint types e2e clean
+.PHONY: demo test check protos settings baseline lint types e2e faults bench-client clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/difyrpc demo
@@ -30,6 +30,14 @@ types: $(VENV)/.installed-dev
 e2e: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/e2e
 
+# The long form of what `make test` does briefly: every fault many times over; about an hour, and as root for networks.
+faults: $(VENV)/.installed-dev
+	DIFYRPC_TEST_LONG=1 $(BIN)/python -m pytest tests/faults -s
+
+# Side by side with the bare gRPC stub and with FastAPI; prints ratios. Wants a quiet machine.
+bench-client: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks.client
+
 protos: $(VENV)/.installed-dev
 	$(BIN)/buf format protos --write
 	$(BIN)/python tools/generate.py
@@ -49,5 +57,9 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml
-	@$(PYTHON) tools/install.py $(VENV) --dev
+	@$(PYTHON) tools/install.py $(VENV) --group dev
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml
+	@$(PYTHON) tools/install.py $(VENV) --group bench
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-dev

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,10 +85,12 @@ def wait_until_free(lock: Path) -> None:
 
 
 @contextmanager
-def serve(*arguments: str, state: Path, env: Mapping[str, str] | None = None) -> Iterator[Process]:
+def serve(
+    *arguments: str, state: Path, env: Mapping[str, str] | None = None, program: Sequence[str] = (DIFYRPC,)
+) -> Iterator[Process]:
     """Runs `difyrpc serve`; yields when it has said where it listens, kills it at the end."""
     popen = subprocess.Popen(
-        [DIFYRPC, "serve", *arguments],
+        [*program, "serve", *arguments],
         env={**os.environ, "DIFYRPC_STATE": str(state), **FREE_PORTS, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -115,12 +117,15 @@ def serve(*arguments: str, state: Path, env: Mapping[str, str] | None = None) ->
 
 
 def run(
-    *arguments: str, state: Path | None = None, env: Mapping[str, str] | None = None
+    *arguments: str,
+    state: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    program: Sequence[str] = (DIFYRPC,),
 ) -> subprocess.CompletedProcess:
     """Runs one command of `difyrpc` to its end."""
     where = {"DIFYRPC_STATE": str(state)} if state else {}
     return subprocess.run(
-        [DIFYRPC, *arguments], env={**os.environ, **where, **(env or {})}, capture_output=True, text=True, timeout=100
+        [*program, *arguments], env={**os.environ, **where, **(env or {})}, capture_output=True, text=True, timeout=100
     )
 
 

@@ -15,11 +15,15 @@ from difyrpc.files.v1 import files_pb2, files_pb2_grpc
 from difyrpc_services import assembly
 from difyrpc_services.catalogue import CATALOGUE, SERVICES
 from difyrpc_services.runtime.access import Doorkeeper
+from difyrpc_services.runtime.admission import Admission
 from difyrpc_services.runtime.exposition import CallMetrics, registry_of_process
 from difyrpc_services.runtime.health import Health
-from difyrpc_services.runtime.interceptors import Layers, Limits, Replay
+from difyrpc_services.runtime.interceptors import Layers, Replay
+from difyrpc_services.runtime.limits import Limits
 from difyrpc_services.runtime.server import Server, ServerSettings
 from difyrpc_services.runtime.service import Service
+
+CALM = {"DIFYRPC_SHED_LAG_SECONDS": "0"}  # a machine that runs other tests too is late for its own reasons
 
 
 class Scripted(files_pb2_grpc.FileStorageServicer):
@@ -76,8 +80,8 @@ class Scene:
     registry: CollectorRegistry
     target: str
 
-    def channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self.target)
+    def channel(self, *options: tuple[str, int]) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.target, options=options)
 
 
 @asynccontextmanager
@@ -87,12 +91,13 @@ async def scene(
     doorkeeper: Doorkeeper | None = None,
     limits: Limits | None = None,
     replay: Replay | None = None,
+    servicer: Scripted | None = None,
 ) -> AsyncIterator[Scene]:
-    """Serves the scripted FileStorage on a free port."""
+    """Serves the scripted FileStorage, or a given servicer of that kind, on a free port."""
     settings = ServerSettings.from_env(
         {"DIFYRPC_LISTEN": "127.0.0.1:0", "DIFYRPC_AUTH": "none", "DIFYRPC_GRACE_SECONDS": "5", **(env or {})}
     )
-    servicer, limits = Scripted(), limits or Limits()
+    servicer, limits = servicer or Scripted(), limits or Limits()
     entry = SERVICES["files"]
     service = Service(
         name="files",
@@ -101,16 +106,18 @@ async def scene(
         backend="a script",
     )
     health, registry = Health([service.full_name]), registry_of_process(())
+    metrics, admission = CallMetrics(registry), Admission.from_env({**CALM, **(env or {})}, SERVICES)
     layers = Layers(
         methods=assembly.methods([entry]),
         known=assembly.methods(CATALOGUE),
         runnable=SERVICES,
         doorkeeper=doorkeeper or Doorkeeper(verifier=None, tenant="default"),
         limits=limits,
-        metrics=CallMetrics(registry),
+        metrics=metrics,
         replay=replay,
+        gate=admission.gate(limits, metrics, registry),
     )
-    server = Server(settings=settings, services=[service], layers=layers, health=health)
+    server = Server(settings=settings, services=[service], layers=layers, health=health, registry=registry)
     await server.start()
     host = settings.listen.rpartition(":")[0]
     try:
@@ -125,3 +132,4 @@ async def scene(
     finally:
         servicer.release.set()
         await server.stop()
+        await admission.close()

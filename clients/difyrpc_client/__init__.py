@@ -10,6 +10,7 @@ Importing this package does not import grpc; the first connection does.
 
 from __future__ import annotations
 
+from difyrpc_client._circuit import Breaker
 from difyrpc_client._client import AsyncDify, Dify, connect, connect_async
 from difyrpc_client._document import (
     Attachment,
@@ -39,6 +40,7 @@ from difyrpc_client._errors import (
     Aborted,
     AlreadyExists,
     Cancelled,
+    CircuitOpen,
     ConfigurationError,
     DataLoss,
     DeadlineExceeded,
@@ -51,6 +53,7 @@ from difyrpc_client._errors import (
     OutOfRange,
     PermissionDenied,
     ResourceExhausted,
+    TLSError,
     Unauthenticated,
     Unavailable,
     Unimplemented,
@@ -58,6 +61,7 @@ from difyrpc_client._errors import (
 )
 from difyrpc_client._file import UNCHANGED, File, Quota, Unchanged
 from difyrpc_client._filters import Field, Filter, field
+from difyrpc_client._hooks import CallEnded, CallRepeated, CircuitChanged, Hooks
 from difyrpc_client._metrics import AsyncWriter, Writer
 from difyrpc_client._parsing import Chunking, ParseOptions
 from difyrpc_client._point import (
@@ -72,6 +76,7 @@ from difyrpc_client._point import (
     Upserted,
 )
 from difyrpc_client._retry import Clock, Retry
+from difyrpc_client._route import CallCounts, call_counts
 from difyrpc_client._stubs import channel, channel_async
 from difyrpc_client._tls import TLS
 from difyrpc_client._usage import (
@@ -97,11 +102,17 @@ __all__ = [
     "AsyncWriter",
     "Attachment",
     "Box",
+    "Breaker",
+    "CallCounts",
+    "CallEnded",
+    "CallRepeated",
     "Cancelled",
     "Cell",
     "Chunk",
     "ChunkPart",
     "Chunking",
+    "CircuitChanged",
+    "CircuitOpen",
     "Clause",
     "ClausePart",
     "Clock",
@@ -127,6 +138,7 @@ __all__ = [
     "Filter",
     "Format",
     "Hit",
+    "Hooks",
     "Internal",
     "InvalidArgument",
     "MarkdownPart",
@@ -153,6 +165,7 @@ __all__ = [
     "Retry",
     "SearchResult",
     "SearchTimings",
+    "TLSError",
     "Table",
     "TextPart",
     "Tokens",
@@ -167,6 +180,7 @@ __all__ = [
     "UsageReport",
     "UsageSeries",
     "Writer",
+    "call_counts",
     "channel",
     "channel_async",
     "connect",

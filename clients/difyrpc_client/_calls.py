@@ -1,25 +1,36 @@
-"""How every call is made: its metadata, its deadline, its repetitions. Twins over one Plan."""
+"""How every call is made: its deadline, its circuit, its repetitions. Twins over the same parts."""
 
 from __future__ import annotations
 
-import inspect
-import random
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from contextlib import aclosing, closing
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from difyrpc_client._errors import ConfigurationError, DeadlineExceeded, DifyrpcError
-from difyrpc_client._labels import bearer
+from difyrpc_client._errors import DeadlineExceeded, DifyrpcError
 from difyrpc_client._message import is_number, wrong
 from difyrpc_client._methods import Method, Repeat, Req, Res
-from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Resumption, Retry, passing, repeat, repeat_async
+from difyrpc_client._plan import AsyncPlan, Plan
+from difyrpc_client._retry import SYSTEM_CLOCK, Attempts, Clock, Resumption, Retry, passing, repeat, repeat_async
+from difyrpc_client._route import Route
 from difyrpc_client._settings import CallOptions
-from difyrpc_client._transport import AsyncTransport, Metadata, Transport
+from difyrpc_client._transport import AsyncTransport, Transport
+from difyrpc_client._watch import TransferWatch, Watch
 
 T = TypeVar("T")
+Wire_co = TypeVar("Wire_co", covariant=True)
 TIME_IS_UP = "Deadline Exceeded"  # all that grpc says where the deadline ends a call on this side
+
+
+class Wires(Protocol[Wire_co]):
+    """Where the calls of one client go."""
+
+    def of(self, service: str) -> Wire_co:
+        """Answers the transport of a service; ValueError when the client is closed."""
+
+    def route(self, method: Method[Any, Any]) -> Route:
+        """Answers what the process knows of a method where this client calls it."""
 
 
 def may_repeat(method: Method[Req, Res], error: DifyrpcError, retry: Retry) -> bool:
@@ -32,17 +43,6 @@ def with_request_id(method: Method[Req, Res], request: Req) -> Req:
     if method.repeat is Repeat.WITH_REQUEST_ID and not request.request_id:  # type: ignore[attr-defined]
         request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
     return request
-
-
-def metadata_of(options: CallOptions, token: str | None, request_id: str) -> Metadata:
-    """Answers what a call carries beside its message."""
-    metadata = (*options.labels, ("x-request-id", request_id))
-    return metadata if token is None else (("authorization", bearer(token)), *metadata)
-
-
-def new_request_id(options: CallOptions) -> str:
-    """Answers the id of one call in our errors and the server's log."""
-    return options.request_id or f"{random.getrandbits(128):032x}"  # no secret; a tenth of uuid4's time
 
 
 def seconds_of(timeout: float | None, default: float) -> float:
@@ -66,157 +66,154 @@ def explained(error: DifyrpcError, method: Method[Any, Any], seconds: float) -> 
     return error.with_traceback(None)
 
 
-class Plan:
-    """What every call of one client carries: completed before each try."""
+class _Calls(Generic[Wire_co]):
+    """What the twins share."""
 
-    def __init__(self, options: CallOptions) -> None:
-        self.options = options
-        """Timeouts, repetitions, token and labels."""
-
-    def metadata(self, request_id: str | None = None) -> Metadata:
-        """Answers what the next try carries; asks the token's provider."""
-        token = self.options.token
-        if token is not None and not isinstance(token, str):
-            token = _plain(token())
-        return metadata_of(self.options, token, request_id or new_request_id(self.options))
-
-
-class AsyncPlan:
-    """The same for the event loop."""
-
-    def __init__(self, options: CallOptions) -> None:
-        self.options = options
-        """Timeouts, repetitions, token and labels."""
-
-    async def metadata(self, request_id: str | None = None) -> Metadata:
-        """Answers what the next try carries; asks the token's provider."""
-        token = self.options.token
-        if token is not None and not isinstance(token, str):
-            answer = token()
-            token = await answer if inspect.isawaitable(answer) else answer
-        return metadata_of(self.options, token, request_id or new_request_id(self.options))
-
-
-def _plain(token: str | Awaitable[str]) -> str:
-    if not inspect.isawaitable(token):
-        return token
-    if inspect.iscoroutine(token):
-        token.close()
-    raise ConfigurationError("the token's provider is asynchronous; connect() needs one that answers text")
-
-
-class Calls:
-    """Makes calls and blocks until they are answered."""
-
-    def __init__(
-        self, transport: Callable[[str], Transport], options: CallOptions, clock: Clock = SYSTEM_CLOCK
-    ) -> None:
+    def __init__(self, wires: Wires[Wire_co], options: CallOptions, clock: Clock = SYSTEM_CLOCK) -> None:
         self.options = options
         """Timeouts, repetitions, token and labels."""
         self.clock = clock
         """Time, and how to wait."""
-        self._transport = transport
+        self._wires = wires
+
+    def resumption(self, method: Method[Any, Any], timeout: float | None = None) -> Resumption:
+        """Answers what decides when streams of a method go on from where one broke; its time begins to run."""
+        seconds = seconds_of(timeout, self.options.stream_timeout)
+        watch = TransferWatch(self._wires.route(method), self.options.hooks, self.clock)
+        return Resumption(self.options.retry, self.clock.now() + seconds, watch, self.clock)
+
+    def _begin(self, method: Method[Any, Any]) -> tuple[Wire_co, Watch]:
+        """Begins a call; raises CircuitOpen, and ValueError when the client is closed."""
+        transport = self._wires.of(method.service)
+        return transport, Watch(self._wires.route(method), method.path, self.options, self.clock)
+
+    def _attempts(self, method: Method[Any, Any], error: DifyrpcError, seconds: float, watch: Watch) -> Attempts:
+        """Answers the tries that may follow a first that failed; raises its error where none may."""
+        if not may_repeat(method, error, self.options.retry):
+            raise error
+        return Attempts(error, self.options.retry, watch.started + seconds, watch, self.clock)
+
+
+class Calls(_Calls[Transport]):
+    """Makes calls and blocks until they are answered."""
+
+    def __init__(self, wires: Wires[Transport], options: CallOptions, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(wires, options, clock)
         self._plan = Plan(options)
 
     def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
         """Sends one message and answers one, within `timeout` seconds."""
         seconds = seconds_of(timeout, self.options.timeout)
+        transport, watch = self._begin(method)
         try:
-            return self._answer(method, with_request_id(method, request), seconds)
+            answer = self._answer(transport, method, with_request_id(method, request), seconds, watch)
         except DifyrpcError as error:
-            raise explained(error, method, seconds) from None
+            raise watch.failed(explained(error, method, seconds)) from None
+        except BaseException as error:
+            watch.left(error)
+            raise
+        watch.succeeded()
+        return answer
 
-    def _answer(self, method: Method[Req, Res], request: Req, seconds: float) -> Res:
-        transport, request_id = self._transport(method.service), new_request_id(self.options)
-        deadline = self.clock.now() + seconds
+    def _answer(
+        self, transport: Transport, method: Method[Req, Res], request: Req, seconds: float, watch: Watch
+    ) -> Res:
+        headers = watch.headers()
         try:
-            return transport.unary(method, request, seconds, self._plan.metadata(request_id))
+            metadata = self._plan.metadata(watch.request_id, headers)
+            left = watch.remaining(seconds) if self._plan.asks else seconds
+            return transport.unary(method, request, left, metadata)
         except DifyrpcError as error:
-            retry = self.options.retry
-            if not may_repeat(method, error, retry):
-                raise
-            return repeat(
-                lambda left: transport.unary(
-                    method, request, left, self._plan.metadata(request_id), retry.wait_for_ready
-                ),
-                error,
-                retry,
-                deadline,
-                self.clock,
-            )
+            attempts = self._attempts(method, error, seconds, watch)
+
+        def again() -> Res:
+            metadata = self._plan.metadata(watch.request_id, headers)
+            return transport.unary(method, request, attempts.left(), metadata, self.options.retry.wait_for_ready)
+
+        return repeat(again, attempts)
 
     def stream(
         self, method: Method[Req, Res], requests: Callable[[], Iterable[Req]], timeout: float | None = None
     ) -> Generator[Res, None, None]:
         """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
-        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = seconds_of(timeout, self.options.stream_timeout)
-
-        def begin(left: float) -> tuple[list[Res], Generator[Res, None, None]]:
-            answers = transport.stream(method, requests(), left, self._plan.metadata(request_id))
-            return [answer for answer in [next(answers, None)] if answer is not None], answers
-
+        transport, watch = self._begin(method)
         try:
-            first, answers = self._begun(method, begin, seconds)
+            first, answers = self._answers(transport, method, requests, seconds, watch)
             with closing(answers):
                 yield from first
                 yield from answers
         except DifyrpcError as error:
-            raise explained(error, method, seconds) from None
-
-    def resumption(self, timeout: float | None = None) -> Resumption:
-        """Answers what decides when a stream goes on from where it stood; its time begins to run."""
-        seconds = seconds_of(timeout, self.options.stream_timeout)
-        return Resumption(self.options.retry, self.clock.now() + seconds, self.clock)
+            raise watch.failed(explained(error, method, seconds)) from None
+        except BaseException as error:
+            watch.left(error)
+            raise
+        watch.succeeded()
 
     def changed(self, **options: Any) -> Calls:
         """Answers the same with other options."""
-        return Calls(self._transport, replace(self.options, **options), self.clock)
+        return Calls(self._wires, replace(self.options, **options), self.clock)
 
-    def _begun(self, method: Method[Req, Res], begin: Callable[[float], T], seconds: float) -> T:
-        deadline = self.clock.now() + seconds
+    def _answers(
+        self,
+        transport: Transport,
+        method: Method[Req, Res],
+        requests: Callable[[], Iterable[Req]],
+        seconds: float,
+        watch: Watch,
+    ) -> tuple[list[Res], Generator[Res, None, None]]:
+        """Answers the first answer, if there is one, and the others."""
+        plan, headers = self._plan, watch.headers()
+
+        def begin(left: Callable[[], float]) -> tuple[list[Res], Generator[Res, None, None]]:
+            metadata = plan.metadata(watch.request_id, headers)
+            answers = transport.stream(method, requests(), left(), metadata)
+            return [answer for answer in [next(answers, None)] if answer is not None], answers
+
         try:
-            return begin(seconds)
+            return begin(lambda: watch.remaining(seconds))
         except DifyrpcError as error:
-            if not may_repeat(method, error, self.options.retry):
-                raise
-            return repeat(begin, error, self.options.retry, deadline, self.clock)
+            attempts = self._attempts(method, error, seconds, watch)
+        return repeat(lambda: begin(attempts.left), attempts)
 
 
-class AsyncCalls:
+class AsyncCalls(_Calls[AsyncTransport]):
     """Makes calls in the running event loop."""
 
-    def __init__(
-        self, transport: Callable[[str], AsyncTransport], options: CallOptions, clock: Clock = SYSTEM_CLOCK
-    ) -> None:
-        self.options = options
-        """Timeouts, repetitions, token and labels."""
-        self.clock = clock
-        """Time, and how to wait."""
-        self._transport = transport
+    def __init__(self, wires: Wires[AsyncTransport], options: CallOptions, clock: Clock = SYSTEM_CLOCK) -> None:
+        super().__init__(wires, options, clock)
         self._plan = AsyncPlan(options)
 
     async def unary(self, method: Method[Req, Res], request: Req, timeout: float | None = None) -> Res:
         """Sends one message and answers one, within `timeout` seconds."""
         seconds = seconds_of(timeout, self.options.timeout)
+        transport, watch = self._begin(method)
         try:
-            return await self._answer(method, with_request_id(method, request), seconds)
+            answer = await self._answer(transport, method, with_request_id(method, request), seconds, watch)
         except DifyrpcError as error:
-            raise explained(error, method, seconds) from None
+            raise watch.failed(explained(error, method, seconds)) from None
+        except BaseException as error:
+            watch.left(error)
+            raise
+        watch.succeeded()
+        return answer
 
-    async def _answer(self, method: Method[Req, Res], request: Req, seconds: float) -> Res:
-        transport, request_id = self._transport(method.service), new_request_id(self.options)
-
-        async def send(left: float, wait_for_ready: bool = self.options.retry.wait_for_ready) -> Res:
-            return await transport.unary(method, request, left, await self._plan.metadata(request_id), wait_for_ready)
-
-        deadline = self.clock.now() + seconds
+    async def _answer(
+        self, transport: AsyncTransport, method: Method[Req, Res], request: Req, seconds: float, watch: Watch
+    ) -> Res:
+        headers = watch.headers()
         try:
-            return await send(seconds, False)
+            metadata = await self._plan.metadata(watch.request_id, headers)
+            left = watch.remaining(seconds) if self._plan.asks else seconds
+            return await transport.unary(method, request, left, metadata)
         except DifyrpcError as error:
-            if not may_repeat(method, error, self.options.retry):
-                raise
-            return await repeat_async(send, error, self.options.retry, deadline, self.clock)
+            attempts = self._attempts(method, error, seconds, watch)
+
+        async def again() -> Res:
+            metadata = await self._plan.metadata(watch.request_id, headers)
+            return await transport.unary(method, request, attempts.left(), metadata, self.options.retry.wait_for_ready)
+
+        return await repeat_async(again, attempts)
 
     async def stream(
         self,
@@ -225,37 +222,44 @@ class AsyncCalls:
         timeout: float | None = None,
     ) -> AsyncGenerator[Res, None]:
         """Sends what `requests` makes and yields the answers; is repeated only while none has come."""
-        transport, request_id = self._transport(method.service), new_request_id(self.options)
         seconds = seconds_of(timeout, self.options.stream_timeout)
-
-        async def begin(left: float) -> tuple[list[Res], AsyncGenerator[Res, None]]:
-            answers = transport.stream(method, requests(), left, await self._plan.metadata(request_id))
-            return [answer for answer in [await anext(answers, None)] if answer is not None], answers
-
+        transport, watch = self._begin(method)
         try:
-            first, answers = await self._begun(method, begin, seconds)
+            first, answers = await self._answers(transport, method, requests, seconds, watch)
             async with aclosing(answers):
                 for answer in first:
                     yield answer
                 async for answer in answers:
                     yield answer
         except DifyrpcError as error:
-            raise explained(error, method, seconds) from None
-
-    def resumption(self, timeout: float | None = None) -> Resumption:
-        """Answers what decides when a stream goes on from where it stood; its time begins to run."""
-        seconds = seconds_of(timeout, self.options.stream_timeout)
-        return Resumption(self.options.retry, self.clock.now() + seconds, self.clock)
+            raise watch.failed(explained(error, method, seconds)) from None
+        except BaseException as error:
+            watch.left(error)
+            raise
+        watch.succeeded()
 
     def changed(self, **options: Any) -> AsyncCalls:
         """Answers the same with other options."""
-        return AsyncCalls(self._transport, replace(self.options, **options), self.clock)
+        return AsyncCalls(self._wires, replace(self.options, **options), self.clock)
 
-    async def _begun(self, method: Method[Req, Res], begin: Callable[[float], Awaitable[T]], seconds: float) -> T:
-        deadline = self.clock.now() + seconds
+    async def _answers(
+        self,
+        transport: AsyncTransport,
+        method: Method[Req, Res],
+        requests: Callable[[], Iterable[Req] | AsyncIterable[Req]],
+        seconds: float,
+        watch: Watch,
+    ) -> tuple[list[Res], AsyncGenerator[Res, None]]:
+        """Answers the first answer, if there is one, and the others."""
+        plan, headers = self._plan, watch.headers()
+
+        async def begin(left: Callable[[], float]) -> tuple[list[Res], AsyncGenerator[Res, None]]:
+            metadata = await plan.metadata(watch.request_id, headers)
+            answers = transport.stream(method, requests(), left(), metadata)
+            return [answer for answer in [await anext(answers, None)] if answer is not None], answers
+
         try:
-            return await begin(seconds)
+            return await begin(lambda: watch.remaining(seconds))
         except DifyrpcError as error:
-            if not may_repeat(method, error, self.options.retry):
-                raise
-            return await repeat_async(begin, error, self.options.retry, deadline, self.clock)
+            attempts = self._attempts(method, error, seconds, watch)
+        return await repeat_async(lambda: begin(attempts.left), attempts)

@@ -8,13 +8,15 @@ from typing import Any, Self, cast
 
 import grpc
 
-from difyrpc_client._calls import Plan
-from difyrpc_client._errors import DifyrpcError
+from difyrpc_client._errors import CircuitOpen, DifyrpcError
 from difyrpc_client._grpc import typed
 from difyrpc_client._methods import Repeat, known_repeat
+from difyrpc_client._plan import Plan
 from difyrpc_client._pool import PROCESS_POOL, Lease, Pool
-from difyrpc_client._retry import SYSTEM_CLOCK, Clock, passing, repeat
+from difyrpc_client._retry import SYSTEM_CLOCK, Attempts, Clock, passing, repeat
+from difyrpc_client._route import PROCESS_ROUTES, Route
 from difyrpc_client._settings import CallOptions, Endpoint
+from difyrpc_client._watch import Watch
 
 Metadata = Iterable[tuple[str, str | bytes]] | None
 Coder = Callable[[Any], Any] | None
@@ -24,7 +26,8 @@ class PooledChannel(grpc.Channel):
     """A grpc.Channel over the process's pool; every call goes to one of its connections in turn.
 
     Adds `authorization`, `x-request-id` and the labels where the caller sets none, and the default timeout. Unary
-    calls that the contract marks as repeatable are repeated. Errors stay grpc.RpcError.
+    calls are counted and traced, go through their circuit, and are repeated where the contract marks them so; futures
+    and streams are not. Errors stay grpc.RpcError.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class PooledChannel(grpc.Channel):
         """Time, and how to wait."""
         self.lease = Lease(endpoint, pool)
         """The connections."""
+        self._target = endpoint.target
         self._release = weakref.finalize(self, self.lease.release)
         self._release.atexit = False
 
@@ -78,6 +82,10 @@ class PooledChannel(grpc.Channel):
     ) -> Any:
         """Answers the callable of a method that sends several messages and gets several."""
         return _Once(self, "stream_stream", method, request_serializer, response_deserializer)
+
+    def route(self, path: str) -> Route:
+        """Answers what the process knows of a method here."""
+        return PROCESS_ROUTES.of(self._target, path)
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
@@ -146,32 +154,46 @@ class _Repeated(_Once):
         self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
     ) -> Any:
         """Sends the call, again where its failure is passing; raises grpc's error of the last try."""
-        ours = self._metadata(metadata)
-        return self._tried(lambda left: self._call()(request, left, ours, *rest, **more), request, timeout, ours)
+        return self._tried(
+            lambda left, ours: self._call()(request, left, ours, *rest, **more), request, timeout, metadata
+        )
 
     def with_call(
         self, request: Any, timeout: float | None = None, metadata: Metadata = None, *rest: Any, **more: Any
     ) -> Any:
         """Answers the response and the call of the last try."""
-        ours = self._metadata(metadata)
         return self._tried(
-            lambda left: self._call().with_call(request, left, ours, *rest, **more), request, timeout, ours
+            lambda left, ours: self._call().with_call(request, left, ours, *rest, **more), request, timeout, metadata
         )
 
-    def _tried(self, send: Callable[[float], Any], request: Any, timeout: float | None, metadata: Any) -> Any:
-        seconds = self._seconds(timeout)
-        deadline = self._channel.clock.now() + seconds
+    def _tried(self, send: Callable[[float, Any], Any], request: Any, timeout: float | None, metadata: Metadata) -> Any:
+        watch = self._watch()
+        ours = merged(self._channel.plan.metadata(watch.request_id, watch.headers()), metadata)
+        try:
+            answer = self._answer(_typing(send, ours), request, self._seconds(timeout), watch)
+        except DifyrpcError as error:
+            watch.failed(error)
+            raise _cause(error) from None
+        except BaseException as error:
+            watch.left(error)
+            raise
+        watch.succeeded()
+        return answer
+
+    def _watch(self) -> Watch:
+        try:
+            return Watch(self._channel.route(self._path), self._path, self._plan, self._channel.clock)
+        except CircuitOpen as error:
+            raise NotCalled(error) from None
+
+    def _answer(self, send: Callable[[float], Any], request: Any, seconds: float, watch: Watch) -> Any:
         try:
             return send(seconds)
-        except grpc.RpcError as error:
-            first = typed(error, metadata)
-            first.__cause__ = error
-        if not self._repeatable(request, first):
-            raise _cause(first)
-        try:
-            return repeat(_typing(send, metadata), first, self._plan.retry, deadline, self._channel.clock)
-        except DifyrpcError as last:
-            raise _cause(last) from None
+        except DifyrpcError as error:
+            if not self._repeatable(request, error):
+                raise
+            attempts = Attempts(error, self._plan.retry, watch.started + seconds, watch, self._channel.clock)
+        return repeat(lambda: send(attempts.left()), attempts)
 
     def _repeatable(self, request: Any, error: DifyrpcError) -> bool:
         stated = known_repeat(self._path)
@@ -179,10 +201,31 @@ class _Repeated(_Once):
         return free and passing(error) and self._plan.retry.attempts > 1
 
 
-def _typing(send: Callable[[float], Any], metadata: Any) -> Callable[[float], Any]:
+class NotCalled(grpc.RpcError):
+    """What an open circuit raises to the user of a stub: UNAVAILABLE, with `error` for the rest."""
+
+    def __init__(self, error: CircuitOpen) -> None:
+        self.error = error
+        """The error that the client's own methods raise."""
+        super().__init__(str(error))
+
+    def code(self) -> grpc.StatusCode:
+        """Answers UNAVAILABLE."""
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        """Answers which calls failed and when to come back."""
+        return self.error.message
+
+    def trailing_metadata(self) -> tuple[()]:
+        """Answers nothing: no server has answered."""
+        return ()
+
+
+def _typing(send: Callable[[float, Any], Any], metadata: Any) -> Callable[[float], Any]:
     def typing(left: float) -> Any:
         try:
-            return send(left)
+            return send(left, metadata)
         except grpc.RpcError as error:
             raise typed(error, metadata) from error
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from difyrpc_client._calls import AsyncPlan
 from difyrpc_client._channel import merged
+from difyrpc_client._channel_renewed import RenewedChannel
 from difyrpc_client._grpc_async import open_async_channel
+from difyrpc_client._plan import AsyncPlan
 from difyrpc_client._settings import CallOptions, Endpoint
+from difyrpc_client._tls import renewal_of
 
 Details = grpc.aio.ClientCallDetails
 
 
 def open_for_stubs(endpoint: Endpoint, options: CallOptions) -> grpc.aio.Channel:
     """Makes a channel of the running loop; the caller closes it."""
-    plan = AsyncPlan(options)
-    return open_async_channel(endpoint, interceptors=[kind(plan) for kind in _KINDS])
+    interceptors = [kind(AsyncPlan(options)) for kind in _KINDS]
+    renewal = renewal_of(endpoint.tls)
+    if renewal is None:
+        return open_async_channel(endpoint, interceptors)
+    return RenewedChannel(renewal, lambda tls: open_async_channel(replace(endpoint, tls=tls), interceptors))
 
 
 class _Adding:

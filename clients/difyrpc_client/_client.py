@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
 from difyrpc_client._calls import AsyncCalls, Calls
+from difyrpc_client._circuit import Breaker
 from difyrpc_client._documents import AsyncDocuments, Documents
 from difyrpc_client._files import Files
 from difyrpc_client._files_async import AsyncFiles
+from difyrpc_client._hooks import Hooks
 from difyrpc_client._labels import checked_value, labels
 from difyrpc_client._metrics import AsyncMetrics, Metrics
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry
 from difyrpc_client._settings import (
     LEAST_SECONDS,
     AsyncToken,
-    Endpoint,
-    Settings,
     Token,
+    breaker_of,
     checked_number,
     checked_token,
     read_settings,
 )
+from difyrpc_client._target import grpc_only
 from difyrpc_client._tls import TLS
 from difyrpc_client._transport import (
-    AsyncTransport,
-    Transport,
     gevent_refusal,
-    open_async_transport,
-    open_transport,
 )
 from difyrpc_client._vectors import Vectors
 from difyrpc_client._vectors_async import AsyncVectors
+from difyrpc_client._wires import AsyncClientWires, ClientWires
 
 
 class Dify:
@@ -71,6 +68,8 @@ class Dify:
         timeout: float | None = None,
         stream_timeout: float | None = None,
         retry: Retry | None = None,
+        breaker: Breaker | bool | None = None,
+        hooks: Hooks | None = None,
         token: Token | None = None,
         app: str | None = None,
         user: str | None = None,
@@ -87,6 +86,8 @@ class Dify:
             timeout=timeout,
             stream_timeout=stream_timeout,
             retry=retry,
+            breaker=breaker,
+            hooks=hooks,
             token=token,
             request_id=request_id,
         )
@@ -138,6 +139,8 @@ class AsyncDify:
         timeout: float | None = None,
         stream_timeout: float | None = None,
         retry: Retry | None = None,
+        breaker: Breaker | bool | None = None,
+        hooks: Hooks | None = None,
         token: AsyncToken | None = None,
         app: str | None = None,
         user: str | None = None,
@@ -154,6 +157,8 @@ class AsyncDify:
             timeout=timeout,
             stream_timeout=stream_timeout,
             retry=retry,
+            breaker=breaker,
+            hooks=hooks,
             token=token,
             request_id=request_id,
         )
@@ -180,6 +185,8 @@ def connect(
     timeout: float | None = None,
     stream_timeout: float | None = None,
     retry: Retry | None = None,
+    breaker: Breaker | bool | None = None,
+    hooks: Hooks | None = None,
     app: str | None = None,
     user: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -194,7 +201,9 @@ def connect(
     Args:
         target: `host:port`, or `dns:///{service}.difyrpc.svc:50051` where each service has an address of its own
             (documents, files, metrics, vectors); `DIFYRPC_TARGET`, else `localhost:50051`. `DIFYRPC_<SERVICE>_TARGET`
-            stands above both. Without a port: 50051.
+            stands above both. Without a port: 50051. A URL, `http://gateway:8080` or `https://…`, is called by HTTP
+            with the standard library alone, in one thread and through the proxies of `HTTP_PROXY`, `HTTPS_PROXY`,
+            `NO_PROXY`: for Dify's Code node. `DIFYRPC_HTTP_CODEC` is proto, or json for messages that can be read.
         token: the API key, or what answers it before each try; `DIFYRPC_TOKEN`, or `DIFYRPC_TOKEN_FILE`, which is
             read anew every ten seconds. Without `tls` it travels readable: only inside a network that you trust.
         tls: True for the public authorities, TLS(…) for your own and for mTLS; `DIFYRPC_TLS`, `DIFYRPC_TLS_CA`,
@@ -202,6 +211,8 @@ def connect(
         timeout: seconds for one call with all its repetitions, 60 by default; `DIFYRPC_TIMEOUT`.
         stream_timeout: the same for one upload, download or other stream, 600; `DIFYRPC_STREAM_TIMEOUT`.
         retry: how often and how fast calls are repeated; `DIFYRPC_RETRY_ATTEMPTS` for the number alone.
+        breaker: when calls to a method that keeps failing are refused at once; False for never; `DIFYRPC_BREAKER`.
+        hooks: functions that are told of each call, each repetition and each circuit that opens or closes.
         app: label of the calls for limits and usage, any text; `DIFYRPC_APP`. Never identity.
         user: label of the calls for limits and usage, any text; `DIFYRPC_USER`. Never identity.
         metadata: further metadata of every call, in printable ASCII.
@@ -223,6 +234,8 @@ def connect(
         timeout=timeout,
         stream_timeout=stream_timeout,
         retry=retry,
+        breaker=breaker,
+        hooks=hooks,
         app=app,
         user=user,
         metadata=metadata,
@@ -230,8 +243,8 @@ def connect(
         keepalive_seconds=keepalive_seconds,
         max_message_bytes=max_message_bytes,
     )
-    transports = Transports(settings)
-    return Dify(Calls(transports.of, settings.options, clock), transports.close)
+    wires = ClientWires(settings)
+    return Dify(Calls(wires, settings.options, clock), wires.close)
 
 
 def connect_async(
@@ -242,6 +255,8 @@ def connect_async(
     timeout: float | None = None,
     stream_timeout: float | None = None,
     retry: Retry | None = None,
+    breaker: Breaker | bool | None = None,
+    hooks: Hooks | None = None,
     app: str | None = None,
     user: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -264,6 +279,8 @@ def connect_async(
         timeout=timeout,
         stream_timeout=stream_timeout,
         retry=retry,
+        breaker=breaker,
+        hooks=hooks,
         app=app,
         user=user,
         metadata=metadata,
@@ -271,68 +288,9 @@ def connect_async(
         keepalive_seconds=keepalive_seconds,
         max_message_bytes=max_message_bytes,
     )
-    transports = AsyncTransports(settings)
-    return AsyncDify(AsyncCalls(transports.of, settings.options, clock), transports.close)
-
-
-class Transports:
-    """The transports of one client, one an address, made when a service is first called."""
-
-    def __init__(self, settings: Settings, open_one: Callable[[Endpoint], Transport] = open_transport) -> None:
-        self._settings = settings
-        self._open = open_one
-        self._by_service: dict[str, Transport] = {}
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def of(self, service: str) -> Transport:
-        """Answers the transport of a service; ValueError after `close`."""
-        return self._by_service.get(service) or self._made(service)
-
-    def close(self) -> None:
-        """Closes all of them."""
-        with self._lock:
-            self._closed = True
-            closing, self._by_service = set(self._by_service.values()), {}
-        for transport in closing:
-            transport.close()
-
-    def _made(self, service: str) -> Transport:
-        with self._lock:
-            if self._closed:
-                raise ValueError("the client is closed")
-            if service not in self._by_service:
-                target = self._settings.target_of(service)
-                self._by_service[service] = self._open(replace(self._settings.endpoint, target=target))
-            return self._by_service[service]
-
-
-class AsyncTransports:
-    """The same for the event loop."""
-
-    def __init__(
-        self, settings: Settings, open_one: Callable[[Endpoint], AsyncTransport] = open_async_transport
-    ) -> None:
-        self._settings = settings
-        self._open = open_one
-        self._by_service: dict[str, AsyncTransport] = {}
-        self._closed = False
-
-    def of(self, service: str) -> AsyncTransport:
-        """Answers the transport of a service; ValueError after `close`."""
-        if self._closed:
-            raise ValueError("the client is closed")
-        if service not in self._by_service:
-            target = self._settings.target_of(service)
-            self._by_service[service] = self._open(replace(self._settings.endpoint, target=target))
-        return self._by_service[service]
-
-    async def close(self) -> None:
-        """Closes all of them."""
-        self._closed = True
-        closing, self._by_service = set(self._by_service.values()), {}
-        for transport in closing:
-            await transport.close()
+    grpc_only(settings.target, "connect_async()")
+    wires = AsyncClientWires(settings)
+    return AsyncDify(AsyncCalls(wires, settings.options, clock), wires.close)
 
 
 def _changed(calls: Calls | AsyncCalls, more: tuple[tuple[str, str], ...], **given: Any) -> dict[str, Any]:
@@ -346,6 +304,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "timeout": lambda seconds: checked_number("timeout", seconds, LEAST_SECONDS),
     "stream_timeout": lambda seconds: checked_number("stream_timeout", seconds, LEAST_SECONDS),
     "retry": lambda retry: retry,
+    "breaker": breaker_of,
+    "hooks": lambda hooks: hooks,
     "token": checked_token,
     "request_id": lambda text: checked_value("request_id", text),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Literal, cast
@@ -28,6 +27,7 @@ from difyrpc_client._parsing import (
     write_options,
 )
 from difyrpc_client._shape import read
+from difyrpc_client._threads import in_thread
 
 PARSE = rpc("DocumentParser.Parse", pb.ParseRequest, pb.ParseResponse)
 PARSE_STREAM = rpc("DocumentParser.ParseStream", pb.ParseStreamRequest, pb.ParseStreamResponse)
@@ -154,7 +154,7 @@ class AsyncDocuments:
         `source` is bytes, a pathlib.Path, a stored File, its name `files/…`, or a URL that the server allows; long
         documents travel as a stream. `outputs` are text and clauses unless given. `name` and `media_type` are hints.
         """
-        found, name = await asyncio.to_thread(loaded, source), name_of(source, name)
+        found, name = await in_thread(loaded, source), name_of(source, name)
         asked = write_options(options or ParseOptions(), outputs)
         if not streamed(found):
             answer = await self._calls.unary(PARSE, parse_request(found, name, media_type, asked), timeout)
@@ -179,7 +179,7 @@ class AsyncDocuments:
 
         Leaving the loop early stops the server's work. The arguments are those of `parse`.
         """
-        found, name = await asyncio.to_thread(loaded, source), name_of(source, name)
+        found, name = await in_thread(loaded, source), name_of(source, name)
         asked = write_options(options or ParseOptions(), outputs)
         requests = partial(stream_requests, found, name, media_type, asked)
         async for answer in self._calls.stream(PARSE_STREAM, requests, timeout):
@@ -200,7 +200,7 @@ class AsyncDocuments:
     ) -> PageImage:
         """Answers one page as a picture with boxes highlighted; `dpi` is 18 to 600, 144 unless given."""
         request = render_request(
-            await asyncio.to_thread(loaded, source),
+            await in_thread(loaded, source),
             page=page,
             highlights=highlights,
             dpi=dpi,

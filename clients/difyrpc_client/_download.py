@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import os
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import IO
@@ -17,6 +15,7 @@ from difyrpc_client._errors import DataLoss, DifyrpcError, Unavailable
 from difyrpc_client._message import make
 from difyrpc_client._methods import rpc
 from difyrpc_client._retry import NO_RETRY, Resumption
+from difyrpc_client._threads import in_thread
 
 DOWNLOAD = rpc("FileStorage.DownloadFile", pb.DownloadFileRequest, pb.DownloadFileResponse)
 Progress = Callable[[int, int], None]
@@ -89,7 +88,7 @@ def begin(
     request = make(
         pb.DownloadFileRequest, name=name, offset=offset, limit=limit, if_generation_match=if_generation_match
     )
-    return Download(request, calls.resumption(timeout))
+    return Download(request, calls.resumption(DOWNLOAD, timeout))
 
 
 def pieces(calls: Calls, state: Download) -> Generator[bytes, None, None]:
@@ -128,6 +127,8 @@ class _Target:
     """A file beside the one to be written; takes its place when all bytes have come and their hash is right."""
 
     def __init__(self, path: Path, state: Download, progress: Progress | None) -> None:
+        import tempfile
+
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a file cannot take the place of a folder; name the file", str(path))
         self._path = path
@@ -173,10 +174,10 @@ def to_path(calls: Calls, state: Download, path: Path, progress: Progress | None
 
 async def to_path_async(calls: AsyncCalls, state: Download, path: Path, progress: Progress | None) -> pb.File:
     """Does the same in the event loop; the file is written in threads."""
-    target = await asyncio.to_thread(_Target, path, state, progress)
+    target = await in_thread(_Target, path, state, progress)
     try:
         async for data in pieces_async(calls, state):
-            await asyncio.to_thread(target.write, data)
-        return await asyncio.to_thread(target.finish)
+            await in_thread(target.write, data)
+        return await in_thread(target.finish)
     finally:
         target.discard()

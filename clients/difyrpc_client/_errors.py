@@ -14,6 +14,8 @@ DifyrpcError
 ├── DeadlineExceeded     the call did not end within its timeout, its repetitions included
 ├── Cancelled            the server, or a proxy, gave the call up
 ├── Unavailable          nobody answered, or the server says that it will pass
+│   ├── CircuitOpen      the call was not made: too many like it have failed; `retry_after` says when to come back
+│   └── TLSError         client and server cannot agree on TLS; the message says what to change
 ├── Unimplemented        this server does not offer it; the message says how to start what does
 ├── DataLoss             bytes are not what they were when they were acknowledged
 ├── Internal             a mistake of the server
@@ -24,6 +26,7 @@ Test the class or `.reason`, never the text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -182,6 +185,23 @@ class Unavailable(DifyrpcError):
     code = 14
 
 
+class CircuitOpen(Unavailable):
+    """The call was not made, since too many like it have failed; `retry_after` says when to come back.
+
+    The reason is `CIRCUIT_OPEN`; the metadata has `target`, `method`, and the `failures` among the last `calls`.
+    """
+
+
+class TLSError(Unavailable):
+    """Client and server cannot agree on TLS; the message says what to change. It is not repeated.
+
+    The reason is one of `SERVER_CERTIFICATE_EXPIRED`, `SERVER_CERTIFICATE_NOT_YET_VALID`, `SERVER_CERTIFICATE_NAME`,
+    `SERVER_CERTIFICATE_UNTRUSTED`, `SERVER_IS_PLAIN`, `SERVER_SPEAKS_TLS`, `TLS_VERSION`, `CLIENT_CERTIFICATE_MISSING`,
+    `CLIENT_CERTIFICATE_REFUSED` and `CLIENT_KEY_MISFIT`; the metadata has the `target` and, of the certificate in
+    question, `issuer`, `names`, `since` and `until`, where they are known.
+    """
+
+
 class DataLoss(DifyrpcError):
     """Bytes are not what they were when they were acknowledged."""
 
@@ -196,6 +216,11 @@ class Unauthenticated(DifyrpcError):
 
 BY_CODE: dict[int, type[DifyrpcError]] = {
     kind.code: kind for kind in DifyrpcError.__subclasses__() if kind is not ConfigurationError
+}
+
+STATUS_NAMES = {
+    0: "OK",
+    **{code: re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper() for code, kind in BY_CODE.items()},
 }
 
 

@@ -14,6 +14,7 @@ from google.protobuf import field_mask_pb2
 from difyrpc.files.v1 import files_pb2
 from difyrpc_client._errors import InvalidArgument
 from difyrpc_client._message import make, shown, wrong
+from difyrpc_client._shape import made
 from difyrpc_client._values import (
     Metadata,
     read_metadata,
@@ -80,19 +81,22 @@ class Quota:
 
 def read_file(file: files_pb2.File) -> File:
     """Answers a file as a value."""
-    return File(
-        name=file.name,
-        display_name=file.display_name,
-        size_bytes=file.size_bytes,
-        sha256=file.sha256,
-        media_type=file.media_type,
-        generation=file.generation,
-        etag=file.etag,
-        create_time=read_time(file.create_time),
-        update_time=read_time(file.update_time),
-        expire_time=read_optional_time(file, "expire_time"),
-        tags=tuple(file.tags),
-        metadata=read_metadata(file.metadata),
+    return made(
+        File,
+        {
+            "name": file.name,
+            "display_name": file.display_name,
+            "size_bytes": file.size_bytes,
+            "sha256": file.sha256,
+            "media_type": file.media_type,
+            "generation": file.generation,
+            "etag": file.etag,
+            "create_time": read_time(file.create_time),
+            "update_time": read_time(file.update_time),
+            "expire_time": read_optional_time(file, "expire_time"),
+            "tags": tuple(file.tags),
+            "metadata": read_metadata(file.metadata),
+        },
     )
 
 

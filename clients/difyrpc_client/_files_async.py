@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class AsyncFiles:
         if_generation_match: int | None = None,
         resume: str = "",
         progress: Progress | None = None,
+        started: Callable[[str], None] | None = None,
         timeout: float | None = None,
     ) -> File:
         """Stores a path, bytes, a binary file or an iterable, over as many connections as it takes.
@@ -60,8 +61,9 @@ class AsyncFiles:
         `name` is the display name, by default that of the file. `replace` puts the bytes in the place of a file's;
         `if_absent` and `if_generation_match` are conditions. `progress(durable, total)` is told in bytes of what the
         server has made durable, about every 16 MiB: a small file goes from nothing to all at once. An error that may
-        pass names the upload in its metadata: `resume=error.metadata["upload"]` goes on with it. An upload that is
-        cancelled or interrupted is given up, and what it has reserved is freed, unless it was itself resumed.
+        pass names the upload in its metadata: `resume=error.metadata["upload"]` goes on with it. `started(upload)` is
+        told that name before the first byte, so that another process can go on after a crash of this one. An upload
+        that is cancelled or interrupted is given up, and what it has reserved is freed, unless it was itself resumed.
         """
         spec = write_spec(
             display_name=name_of_source(source, name),
@@ -74,7 +76,9 @@ class AsyncFiles:
             if_generation_match=if_generation_match,
         )
         return read_file(
-            await upload_async(self._calls, source, spec, resume=resume, progress=progress, timeout=timeout)
+            await upload_async(
+                self._calls, source, spec, resume=resume, progress=progress, started=started, timeout=timeout
+            )
         )
 
     async def download(

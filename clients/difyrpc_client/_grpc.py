@@ -10,9 +10,10 @@ import grpc
 
 from difyrpc_client._errors import DifyrpcError, RpcFailure, Unavailable, from_rpc_error
 from difyrpc_client._methods import Method, Req, Res
-from difyrpc_client._pool import PROCESS_POOL, Lease, Pool
+from difyrpc_client._one_thread import end
+from difyrpc_client._pool import PROCESS_POOL, Connection, Lease, Pool
 from difyrpc_client._settings import Endpoint
-from difyrpc_client._transport import Metadata, request_id_of
+from difyrpc_client._transport import Metadata, gevent_patched, request_id_of
 
 
 class GrpcTransport:
@@ -28,18 +29,18 @@ class GrpcTransport:
         self, method: Method[Req, Res], request: Req, timeout: float, metadata: Metadata, wait_for_ready: bool = False
     ) -> Res:
         """Sends one message and answers the one that comes back."""
-        call = self._lease.connection().call(method)
+        connection = self._lease.connection()
         try:
-            return cast("Res", call(request, timeout, metadata, None, wait_for_ready))
+            return cast("Res", connection.call(method)(request, timeout, metadata, None, wait_for_ready))
         except grpc.RpcError as error:
-            raise typed(error, metadata, self._target) from None
+            raise self._explained(error, metadata, connection, timeout) from None
 
     def stream(
         self, method: Method[Req, Res], requests: Iterable[Req], timeout: float, metadata: Metadata
     ) -> Generator[Res, None, None]:
         """Sends the messages and yields what comes back; closing the generator cancels the call."""
-        call = self._lease.connection().call(method)
-        sent = _Sent(requests)
+        connection = self._lease.connection()
+        call, sent = _callable(connection, method), _Sent(requests)
         try:
             if not method.response_streaming:
                 yield call(sent.messages(), timeout, metadata)
@@ -47,11 +48,16 @@ class GrpcTransport:
             messages = sent.messages() if method.request_streaming else next(sent.messages())
             yield from _responses(call(messages, timeout, metadata))
         except grpc.RpcError as error:
-            raise sent.error or typed(error, metadata, self._target) from None
+            raise sent.error or self._explained(error, metadata, connection, timeout) from None
 
     def close(self) -> None:
         """Gives the channels back; a second time does nothing."""
         self._finalizer()
+
+    def _explained(
+        self, error: grpc.RpcError, metadata: Metadata, connection: Connection, timeout: float
+    ) -> DifyrpcError:
+        return self._lease.explained(typed(error, metadata, self._target), connection, timeout)
 
 
 class _Sent:
@@ -70,11 +76,16 @@ class _Sent:
             raise
 
 
+def _callable(connection: Connection, method: Method[Any, Any]) -> Any:
+    is_download = method.response_streaming and not method.request_streaming
+    return connection.reading(method) if is_download and not gevent_patched() else connection.call(method)
+
+
 def _responses(call: grpc.Call) -> Generator[Res, None, None]:
     try:
         yield from cast("Iterable[Res]", call)
     finally:
-        call.cancel()  # does nothing to a call that has ended
+        end(call)
 
 
 def typed(error: grpc.RpcError, metadata: Metadata, target: str = "") -> DifyrpcError:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import grpc
 import grpc.aio
 
+from difyrpc_client._diagnosis import Doctor, got_no_connection, with_new_files
+from difyrpc_client._errors import DifyrpcError
 from difyrpc_client._grpc import typed
 from difyrpc_client._methods import Method, Req, Res
 from difyrpc_client._pool import Options, channel_options, multicallable
 from difyrpc_client._settings import Endpoint
+from difyrpc_client._tls import Renewal, renewal_of
 from difyrpc_client._transport import Metadata
 
 Loop = asyncio.AbstractEventLoop
@@ -23,6 +28,7 @@ class AsyncConnection:
     """One channel of a loop with the callables that were made for it."""
 
     def __init__(self, endpoint: Endpoint) -> None:
+        self.tls = endpoint.tls
         self.channel = open_async_channel(endpoint)
         self._calls: dict[str, Any] = {}
 
@@ -45,6 +51,7 @@ class LoopPool:
     def __init__(self) -> None:
         self._users: dict[Endpoint, int] = {}
         self._connections: dict[tuple[Endpoint, int], AsyncConnection] = {}
+        self._replaced: set[Endpoint] = set()
         self._turn = 0
 
     def acquire(self, endpoint: Endpoint) -> None:
@@ -60,15 +67,27 @@ class LoopPool:
             found = self._connections[key] = AsyncConnection(endpoint)
         return found
 
+    def retire(self, endpoint: Endpoint) -> None:
+        """Counts one user less of channels that others have replaced; they close with the last of their calls."""
+        self._replaced.add(endpoint)
+        self._leave(endpoint)
+
     async def release(self, endpoint: Endpoint) -> None:
         """Counts one user less and closes the channels after the last."""
+        for connection in self._leave(endpoint):
+            await connection.channel.close()
+
+    def _leave(self, endpoint: Endpoint) -> list[AsyncConnection]:
+        """Answers the channels that have lost their last user and are to be closed."""
         self._users[endpoint] -= 1
         if self._users[endpoint]:
-            return
+            return []
         del self._users[endpoint]
-        closing = [self._connections.pop(key) for key in list(self._connections) if key[0] == endpoint]
-        for connection in closing:
-            await connection.channel.close()
+        left = [self._connections.pop(key) for key in list(self._connections) if key[0] == endpoint]
+        if endpoint not in self._replaced:
+            return left
+        self._replaced.discard(endpoint)
+        return []  # not closed, since calls may run on them: a channel that nothing holds ends with its calls
 
 
 _pools: weakref.WeakKeyDictionary[Loop, LoopPool] = weakref.WeakKeyDictionary()
@@ -87,6 +106,8 @@ class AsyncGrpcTransport:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._doctor = Doctor(endpoint.target)
+        self._renewal = renewal_of(endpoint.tls)
         self._loop: Loop | None = None
         self._pool: LoopPool | None = None
         self._closed = False
@@ -95,11 +116,12 @@ class AsyncGrpcTransport:
         self, method: Method[Req, Res], request: Req, timeout: float, metadata: Metadata, wait_for_ready: bool = False
     ) -> Res:
         """Sends one message and answers the one that comes back."""
-        call = self._connection().call(method)
+        connection = self._connection()
+        call = connection.call(method)
         try:
             return cast("Res", await call(request, timeout=timeout, metadata=metadata, wait_for_ready=wait_for_ready))
         except grpc.RpcError as error:
-            raise typed(error, metadata, self._endpoint.target) from None
+            raise await self._explained(error, metadata, connection, timeout) from None
 
     async def stream(
         self,
@@ -110,7 +132,8 @@ class AsyncGrpcTransport:
     ) -> AsyncGenerator[Res, None]:
         """Sends the messages and yields what comes back; closing the generator cancels the call."""
         sent = _Sent(requests)
-        call = self._connection().call(method)(
+        connection = self._connection()
+        call = connection.call(method)(
             sent.messages() if method.request_streaming else await anext(sent.messages()),
             timeout=timeout,
             metadata=metadata,
@@ -123,7 +146,7 @@ class AsyncGrpcTransport:
             async for response in call:
                 yield response
         except grpc.RpcError as error:
-            raise sent.error or typed(error, metadata, self._endpoint.target) from None
+            raise sent.error or await self._explained(error, metadata, connection, timeout) from None
         except asyncio.CancelledError:
             if sent.error is not None:
                 raise sent.error from None
@@ -141,7 +164,28 @@ class AsyncGrpcTransport:
         loop = asyncio.get_running_loop()
         if self._pool is None or self._loop is not loop:
             self._enter(loop)
-        return cast("LoopPool", self._pool).connect(self._endpoint)
+        pool = cast("LoopPool", self._pool)
+        if self._renewal is not None:
+            self._follow(pool, self._renewal)
+        return pool.connect(self._endpoint)
+
+    def _follow(self, pool: LoopPool, renewal: Renewal) -> None:
+        """Goes to new channels when the files of TLS have changed; reading them takes a tenth of a millisecond."""
+        material = renewal.look() if time.monotonic() >= renewal.look_at else renewal.material
+        if material is not self._endpoint.tls:
+            old, self._endpoint = self._endpoint, replace(self._endpoint, tls=material)
+            pool.acquire(self._endpoint)
+            pool.retire(old)
+
+    async def _explained(
+        self, error: grpc.RpcError, metadata: Metadata, connection: AsyncConnection, timeout: float
+    ) -> DifyrpcError:
+        ours = typed(error, metadata, self._endpoint.target)
+        if not got_no_connection(ours):
+            return ours
+        if self._renewal is not None and self._renewal.look() != connection.tls:
+            return with_new_files(ours)
+        return await asyncio.to_thread(self._doctor.examine, ours, connection.tls, timeout)
 
     def _enter(self, loop: Loop) -> None:
         if self._closed:

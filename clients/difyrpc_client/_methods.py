@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from google.protobuf import descriptor_pool
@@ -40,12 +41,12 @@ class Method(Generic[Req, Res]):
     repeat: Repeat
     """From the contract's call option; an rpc that states nothing is never repeated."""
 
-    @property
+    @cached_property
     def service(self) -> str:
         """Name of the service on addresses and in settings: `files`."""
         return self.path.split(".")[1]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of the rpc alone: `GetFile`."""
         return self.path.rpartition("/")[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from difyrpc.metrics.v1 import metrics_pb2 as pb
 from difyrpc_client._calls import AsyncCalls, Calls
 from difyrpc_client._errors import DifyrpcError
 from difyrpc_client._methods import rpc
+from difyrpc_client._recording import RECORD, Ledger, deliver, deliver_async, refuses, writer_is_full
 from difyrpc_client._shape import read
 from difyrpc_client._usage import (
     CalendarStep,
@@ -21,81 +21,50 @@ from difyrpc_client._usage import (
     Quantity,
     Recorded,
     UsageReport,
-    checked,
     read_report,
     usage_request,
     write_batch,
 )
 
-RECORD = rpc("MetricsCollector.Record", pb.RecordRequest, pb.RecordResponse)
 QUERY_USAGE = rpc("MetricsCollector.QueryUsage", pb.QueryUsageRequest, pb.QueryUsageResponse)
-
-BATCH_SIZE = 500  # observations that a writer collects before it sends them; the server takes 10,000
-
-
-class Ledger:
-    """What a writer has still to send: batches keep their sequence until they are durable."""
-
-    def __init__(self) -> None:
-        self._writer_id = str(uuid.uuid4())
-        self._sequence = 0
-        self._waiting: list[Observation] = []
-        self._pending: pb.RecordRequest | None = None
-
-    def add(self, observations: Iterable[Observation]) -> None:
-        """Takes more observations; InvalidArgument for what is none."""
-        self._waiting.extend(map(checked, observations))
-
-    def full(self) -> bool:
-        """Answers whether it is time to send."""
-        return len(self._waiting) >= BATCH_SIZE
-
-    def next_request(self) -> pb.RecordRequest | None:
-        """Answers the batch to send: the one whose answer was lost, else the next; None if nothing waits."""
-        if self._pending is None and self._waiting:
-            first, self._waiting = self._waiting[:BATCH_SIZE], self._waiting[BATCH_SIZE:]
-            batch = write_batch(self._writer_id, self._sequence + 1, first)
-            self._sequence += 1
-            self._pending = pb.RecordRequest(batch=batch)
-        return self._pending
-
-    def settled(self) -> None:
-        """Takes that the batch is durable."""
-        self._pending = None
-
-    def refused(self) -> None:
-        """Takes that the batch will never be recorded; its sequence is used again."""
-        self._pending = None
-        self._sequence -= 1
-
-
-def refuses(error: DifyrpcError) -> bool:
-    """Answers whether the server has looked at a batch and recorded nothing of it."""
-    return error.code == 3  # INVALID_ARGUMENT
 
 
 class Writer:
     """Collects observations and records each exactly once, in batches; may be shared by threads.
 
-    After an error that may pass the batch is kept and sent again as it was by the next `flush`; a batch that the
-    server refuses is dropped and the error raised.
+    While one thread sends, the others only add; what has come together meanwhile goes by one stream. After an error
+    that may pass the batches are kept and sent again as they were by the next `flush`; a batch that the server
+    refuses is dropped and the error raised, in whichever thread sends.
     """
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._ledger = Ledger()
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
 
     def add(self, *observations: Observation) -> None:
-        """Takes observations; sends a batch when 500 have come together."""
+        """Takes observations; sends when 500 have come together and no one else does, waits when 5,000 have.
+
+        ResourceExhausted `WRITER_FULL` where 20,000 are held that cannot be sent: these ones are not taken.
+        """
+        if self._ledger.full():
+            try:
+                self.flush()
+            except DifyrpcError as error:
+                raise writer_is_full(error) from error
         with self._lock:
             self._ledger.add(observations)
-            if self._ledger.full():
+            due, crowded = self._ledger.due(), self._ledger.crowded()
+        if due and self._sending.acquire(blocking=crowded):
+            try:
                 self._send(None)
+            finally:
+                self._sending.release()
 
     def flush(self, *, timeout: float | None = None) -> None:
-        """Sends what has been collected; returns when it is durable. `timeout` is for each batch."""
-        with self._lock:
+        """Sends what has been collected; returns when it is durable. `timeout` is for each batch or stream."""
+        with self._sending:
             self._send(timeout)
 
     def close(self) -> None:
@@ -103,14 +72,21 @@ class Writer:
         self.flush()
 
     def _send(self, timeout: float | None) -> None:
-        while request := self._ledger.next_request():
+        wanted = self._ledger.added
+        while self._ledger.gone < wanted:
+            with self._lock:
+                batches = self._ledger.next_batches()
             try:
-                self._calls.unary(RECORD, request, timeout)
+                deliver(self._calls, batches, self._settle, timeout)
             except DifyrpcError as error:
                 if refuses(error):
-                    self._ledger.refused()
+                    with self._lock:
+                        self._ledger.refused()
                 raise
-            self._ledger.settled()
+
+    def _settle(self, committed: int) -> None:
+        with self._lock:
+            self._ledger.settled(committed)
 
     def __enter__(self) -> Self:
         return self
@@ -122,23 +98,33 @@ class Writer:
 
 
 class AsyncWriter:
-    """Collects observations and records each exactly once, in batches; the same as Writer."""
+    """Collects observations and records each exactly once, in batches; the same as Writer, for tasks."""
 
     def __init__(self, calls: AsyncCalls) -> None:
+        import asyncio
+
         self._calls = calls
         self._ledger = Ledger()
-        self._lock = asyncio.Lock()
+        self._sending = asyncio.Lock()
 
     async def add(self, *observations: Observation) -> None:
-        """Takes observations; sends a batch when 500 have come together."""
-        async with self._lock:
-            self._ledger.add(observations)
-            if self._ledger.full():
+        """Takes observations; sends when 500 have come together and no one else does, waits when 5,000 have.
+
+        ResourceExhausted `WRITER_FULL` where 20,000 are held that cannot be sent: these ones are not taken.
+        """
+        if self._ledger.full():
+            try:
+                await self.flush()
+            except DifyrpcError as error:
+                raise writer_is_full(error) from error
+        self._ledger.add(observations)
+        if self._ledger.due() and (self._ledger.crowded() or not self._sending.locked()):
+            async with self._sending:
                 await self._send(None)
 
     async def flush(self, *, timeout: float | None = None) -> None:
-        """Sends what has been collected; returns when it is durable. `timeout` is for each batch."""
-        async with self._lock:
+        """Sends what has been collected; returns when it is durable. `timeout` is for each batch or stream."""
+        async with self._sending:
             await self._send(timeout)
 
     async def close(self) -> None:
@@ -146,14 +132,15 @@ class AsyncWriter:
         await self.flush()
 
     async def _send(self, timeout: float | None) -> None:
-        while request := self._ledger.next_request():
+        wanted = self._ledger.added
+        while self._ledger.gone < wanted:
+            batches = self._ledger.next_batches()
             try:
-                await self._calls.unary(RECORD, request, timeout)
+                await deliver_async(self._calls, batches, self._ledger.settled, timeout)
             except DifyrpcError as error:
                 if refuses(error):
                     self._ledger.refused()
                 raise
-            self._ledger.settled()
 
     async def __aenter__(self) -> Self:
         return self

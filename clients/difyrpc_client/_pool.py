@@ -7,13 +7,17 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import grpc
 
+from difyrpc_client import _one_thread
+from difyrpc_client._diagnosis import Doctor, got_no_connection, with_new_files
+from difyrpc_client._errors import DifyrpcError
 from difyrpc_client._methods import Method
 from difyrpc_client._settings import Endpoint
+from difyrpc_client._tls import Material, renewal_of
 from difyrpc_client._transport import gevent_patched
 
 IDLE_SECONDS = 60.0  # how long a channel without users is kept for the next one
@@ -26,17 +30,21 @@ def channel_options(endpoint: Endpoint) -> Options:
     options: Options = [
         ("grpc.use_local_subchannel_pool", 1),  # else all channels of a target share one connection
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.min_reconnect_backoff_ms", 5000),  # really how long one attempt may take: five round trips with TLS
+        ("grpc.max_reconnect_backoff_ms", 800),  # 960 with its jitter: a server that is back is in use within a second
         ("grpc.dns_min_time_between_resolutions_ms", 5000),
         ("grpc.max_receive_message_length", endpoint.max_message_bytes),
         ("grpc.max_send_message_length", -1),  # the server says what is too large
         ("grpc.service_config", SERVICE_CONFIG),
     ]
     if endpoint.keepalive_seconds:
+        # The kernel waits as long for what was sent, so calls in flight to a dead host end by it, long before a ping.
+        answer_ms = int(min(5.0, endpoint.keepalive_seconds / 2) * 1000)
         options += [
             ("grpc.keepalive_time_ms", int(endpoint.keepalive_seconds * 1000)),
-            ("grpc.keepalive_timeout_ms", int(min(10.0, endpoint.keepalive_seconds / 2) * 1000)),
+            ("grpc.keepalive_timeout_ms", answer_ms),
+            # What swallows bytes and acknowledges them to TCP is noticed by this one alone; it is 60 s else.
+            ("grpc.http2.ping_timeout_ms", answer_ms),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
         ]
@@ -49,7 +57,6 @@ SERVICE_CONFIG = '{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig
 
 def open_channel(endpoint: Endpoint) -> grpc.Channel:
     """Makes one channel; it connects with its first call."""
-    prepare_gevent()
     options = channel_options(endpoint)
     if endpoint.tls is None:
         return grpc.insecure_channel(endpoint.target, options)
@@ -72,13 +79,19 @@ def prepare_gevent() -> None:
 class Connection:
     """One channel with the callables that were made for it."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, tls: Material | None = None) -> None:
         self.channel = channel
+        self.tls = tls
         self._calls: dict[Any, Any] = {}
 
     def call(self, method: Method[Any, Any]) -> Any:
         """Answers the callable of grpc for a method."""
         return self._calls.get(method.path) or self._calls.setdefault(method.path, multicallable(self.channel, method))
+
+    def reading(self, method: Method[Any, Any]) -> Any:
+        """Answers the callable of a server stream that the caller's thread reads; `_one_thread.end` must end it."""
+        key = "reading", method.path
+        return self._calls.get(key) or self._calls.setdefault(key, _one_thread.reading(self.channel, method))
 
     def raw(self, shape: str, path: str, encode: Any, decode: Any) -> Any:
         """Answers the callable of grpc for a method that a generated stub describes."""
@@ -106,8 +119,10 @@ _SIDE = {False: "unary", True: "stream"}
 class _Entry:
     """The channels of one endpoint."""
 
+    endpoint: Endpoint
     connections: list[Connection | None]
     users: int = 0
+    is_replaced: bool = False
     idle_since: float = 0.0
     turn: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -121,100 +136,142 @@ class Pool:
         self.generation = 0
         """Rises with each fork; what an older generation holds is not touched any more."""
         self._open = open_channel
-        self._now = now
-        self._lock = threading.RLock()  # re-entered where the garbage collector ends a lease inside of it
+        self.now = now
+        """The time in seconds since some point in the past."""
+        self.lock = threading.RLock()  # re-entered where the garbage collector ends a lease inside of it
         self._entries: dict[Endpoint, _Entry] = {}
         self._forgotten: list[object] = []
 
     def acquire(self, endpoint: Endpoint) -> _Entry:
         """Counts one more user of the endpoint's channels."""
-        with self._lock:
+        with self.lock:
             entry = self._entries.get(endpoint)
             if entry is None:
-                entry = self._entries[endpoint] = _Entry([None] * endpoint.channels)
+                entry = self._entries[endpoint] = _Entry(endpoint, [None] * endpoint.channels)
             entry.users += 1
         self._close_idle()
         return entry
 
     def release(self, entry: _Entry) -> None:
         """Counts one user less; without users the channels are kept for a minute."""
-        with self._lock:
+        with self.lock:
             entry.users -= 1
-            entry.idle_since = self._now()
+            entry.idle_since = self.now()
         self._close_idle()
 
-    def connect(self, endpoint: Endpoint, entry: _Entry, index: int | None = None) -> Connection:
+    def retire(self, entry: _Entry) -> None:
+        """Counts one user less of channels that others have replaced; calls that run on them may end there."""
+        with self.lock:
+            entry.is_replaced = True
+            entry.users -= 1
+            if not entry.users and self._entries.get(entry.endpoint) is entry:
+                del self._entries[entry.endpoint]  # not closed: gRPC keeps a channel as long as it has calls
+
+    def connect(self, entry: _Entry, index: int | None = None) -> Connection:
         """Answers one of the entry's channels: the one asked for, else each in turn."""
+        prepare_gevent()  # before each call, since a process may be patched when the channel is there already
         if index is None:
             index = next(entry.turn) % len(entry.connections)
-        return entry.connections[index] or self._fill(endpoint, entry, index)
+        return entry.connections[index] or self._fill(entry, index)
 
     def forget(self) -> None:
         """Drops all channels without closing them: after a fork their threads and sockets are the parent's."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._forgotten.append(self._entries)  # kept, since destroying a channel would wait for the parent's threads
         self._entries = {}
         self.generation += 1
 
     def size(self) -> int:
         """Answers how many channels are open."""
-        with self._lock:
+        with self.lock:
             return sum(1 for entry in self._entries.values() for one in entry.connections if one)
 
-    def _fill(self, endpoint: Endpoint, entry: _Entry, index: int) -> Connection:
-        with self._lock:
+    def _fill(self, entry: _Entry, index: int) -> Connection:
+        with self.lock:
             connection = entry.connections[index]
             if connection is None:
-                connection = entry.connections[index] = Connection(self._open(endpoint))
+                connection = entry.connections[index] = Connection(self._open(entry.endpoint), entry.endpoint.tls)
             return connection
 
     def _close_idle(self) -> None:
-        with self._lock:
-            latest = self._now() - IDLE_SECONDS
+        with self.lock:
+            latest = self.now() - IDLE_SECONDS
             idle = [key for key, entry in self._entries.items() if not entry.users and entry.idle_since <= latest]
             closing = [self._entries.pop(key) for key in idle]
         for entry in closing:
             for connection in entry.connections:
-                if connection:
+                if connection and not entry.is_replaced:
                     connection.channel.close()
 
 
 class Lease:
-    """One user of an endpoint's channels; survives a fork."""
+    """One user of an endpoint's channels; survives a fork, and goes to new channels when the files of TLS change."""
 
     def __init__(self, endpoint: Endpoint, pool: Pool) -> None:
         self._endpoint = endpoint
         self._pool = pool
-        self._lock = threading.Lock()
         self._generation = pool.generation
+        self._doctor = Doctor(endpoint.target, pool.now)
+        self._renewal = renewal_of(endpoint.tls, pool.now)
         self._entry: _Entry | None = pool.acquire(endpoint)
 
     def connection(self) -> Connection:
         """Answers a channel to call on; ValueError after `release`."""
-        entry = self._entry
-        if entry is None:
-            raise ValueError("the client is closed")
-        if self._generation != self._pool.generation:
-            entry = self._renew()
-        return self._pool.connect(self._endpoint, entry)
+        return self._pool.connect(self._current())
 
     def first(self) -> Connection:
         """Answers always the same channel; ValueError after `release`."""
-        self.connection()
-        return self._pool.connect(self._endpoint, cast("_Entry", self._entry), 0)
+        return self._pool.connect(self._current(), 0)
+
+    def explained(self, error: DifyrpcError, connection: Connection, timeout: float) -> DifyrpcError:
+        """Answers what to raise for the error of a call on a connection; looks at the files and the server if need be.
+
+        A call that got no connection may be repeated when the files have changed since; when they have not, and TLS is
+        the cause, it is a TLSError.
+        """
+        if not got_no_connection(error):
+            return error
+        if self._renewal is not None and self._renewal.look() != connection.tls:
+            return with_new_files(error)
+        return self._doctor.examine(error, connection.tls, timeout)
 
     def release(self) -> None:
         """Gives the channels back; a second time does nothing."""
-        entry, self._entry = self._entry, None
+        with self._pool.lock:
+            entry, self._entry = self._entry, None
         if entry is not None and self._generation == self._pool.generation:
             self._pool.release(entry)
 
-    def _renew(self) -> _Entry:
-        self._lock = threading.Lock() if self._lock.locked() else self._lock
-        with self._lock:
-            if self._generation != self._pool.generation or self._entry is None:
-                self._generation, self._entry = self._pool.generation, self._pool.acquire(self._endpoint)
-            return self._entry
+    def _current(self) -> _Entry:
+        entry, renewal = self._entry, self._renewal
+        if entry is None:
+            raise ValueError("the client is closed")
+        if self._generation != self._pool.generation:
+            return self._after_fork(entry)
+        if renewal is None:
+            return entry
+        material = renewal.look() if self._pool.now() >= renewal.look_at else renewal.material
+        if material is self._endpoint.tls:
+            return entry
+        return self._exchanged(entry, replace(self._endpoint, tls=material))
+
+    def _after_fork(self, entry: _Entry) -> _Entry:
+        """Answers channels of this process, and makes anew what a thread that the child does not have may hold."""
+        self._doctor = Doctor(self._endpoint.target, self._pool.now)
+        self._renewal = renewal_of(self._endpoint.tls, self._pool.now)
+        return self._exchanged(entry, self._endpoint)
+
+    def _exchanged(self, old: _Entry, endpoint: Endpoint) -> _Entry:
+        new = self._pool.acquire(endpoint)
+        with self._pool.lock:
+            is_first = self._entry is old  # else another thread was faster, or the client is closed
+            if is_first:
+                self._endpoint, self._entry, self._generation = endpoint, new, self._pool.generation
+        if is_first:
+            self._pool.retire(old)
+        else:
+            self._pool.release(new)
+        return self._entry or new
 
 
 PROCESS_POOL = Pool()

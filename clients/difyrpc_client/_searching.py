@@ -93,25 +93,27 @@ def _metric(metric: str) -> Any:
     return enum_number(point_pb2.Metric.DESCRIPTOR, metric, "metric")
 
 
-def batches(points: Iterable[Any]) -> Iterator[list[point_pb2.Point]]:
+def batches(points: Iterable[Any], size: int = BATCH_POINTS) -> Iterator[list[point_pb2.Point]]:
     """Yields the points in batches that fit into one message each; reads no further ahead than one batch."""
-    batcher = _Batcher()
+    batcher = _Batcher(size)
     for point in points:
-        if full := batcher.add(write_point(point)):
+        if full := batcher.add(point):
             yield full
     if batcher.batch:
         yield batcher.batch
 
 
-async def batches_async(points: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[list[point_pb2.Point]]:
+async def batches_async(
+    points: Iterable[Any] | AsyncIterable[Any], size: int = BATCH_POINTS
+) -> AsyncIterator[list[point_pb2.Point]]:
     """Does the same for what comes asynchronously, or not."""
     if not isinstance(points, AsyncIterable):
-        for batch in batches(points):
+        for batch in batches(points, size):
             yield batch
         return
-    batcher = _Batcher()
+    batcher = _Batcher(size)
     async for point in points:
-        if full := batcher.add(write_point(point)):
+        if full := batcher.add(point):
             yield full
     if batcher.batch:
         yield batcher.batch
@@ -120,19 +122,32 @@ async def batches_async(points: Iterable[Any] | AsyncIterable[Any]) -> AsyncIter
 class _Batcher:
     """Collects points until a message is full."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.batch: list[point_pb2.Point] = []
+        self._most = most
         self._size = 0
+        self._taken = 0
 
-    def add(self, point: point_pb2.Point) -> list[point_pb2.Point] | None:
-        """Takes one more; answers the batch before it, if there is no room left."""
-        length = point.ByteSize()
+    def add(self, point: Any) -> list[point_pb2.Point] | None:
+        """Takes one more; answers the batch before it, if there is no room left. InvalidArgument names its index."""
+        written = self._written(point)
+        length = written.ByteSize()
         full = None
-        if self.batch and (len(self.batch) == BATCH_POINTS or self._size + length > BATCH_BYTES):
+        if self.batch and (len(self.batch) == self._most or self._size + length > BATCH_BYTES):
             full, self.batch, self._size = self.batch, [], 0
-        self.batch.append(point)
+        self.batch.append(written)
         self._size += length
+        self._taken += 1
         return full
+
+    def _written(self, point: Any) -> point_pb2.Point:
+        try:
+            return write_point(point)
+        except InvalidArgument as error:
+            error.metadata["index"] = str(self._taken)
+            error.message = f"points[{self._taken}]: {error.message}"
+            error.args = (error.message,)
+            raise
 
 
 def read_upserts(parts: Sequence[pb.UpsertPointsResponse]) -> Upserted:

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from difyrpc_client._circuit import Breaker
 from difyrpc_client._errors import ConfigurationError
+from difyrpc_client._hooks import Hooks
+from difyrpc_client._http_proxy import Proxies, proxies_of
 from difyrpc_client._labels import labels
 from difyrpc_client._message import is_number
 from difyrpc_client._retry import Retry
@@ -28,6 +31,7 @@ DEFAULT_KEEPALIVE = 30.0  # seconds; servers that were not told refuse pings tha
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 TOKEN_FILE_SECONDS = 10.0  # how long a token that was read from a file is believed
 PLACEHOLDER = "{service}"
+HTTP_CODECS = ("proto", "json")
 SERVICES = ("apps", "documents", "files", "inference", "metrics", "tasks", "vectors")
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
@@ -37,7 +41,7 @@ class Endpoint:
     """One address and how to connect to it; equal endpoints share their channels."""
 
     target: str
-    """`host:port`, `dns:///host:port` or `unix:/path`."""
+    """`host:port`, `dns:///host:port` or `unix:/path` for gRPC; `http://host:port` or `https://…` for HTTP."""
     tls: Material | None = None
     """None for an unencrypted connection."""
     channels: int = DEFAULT_CHANNELS
@@ -46,6 +50,10 @@ class Endpoint:
     """Seconds without traffic after which the peer is asked whether it is still there; 0 never asks."""
     max_message_bytes: int = MAX_MESSAGE_BYTES
     """Largest message that is accepted."""
+    http_codec: str = HTTP_CODECS[0]
+    """How messages are written over HTTP: `proto` or `json`."""
+    proxies: Proxies = ()
+    """Proxies for HTTP, by scheme."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +66,10 @@ class CallOptions:
     """Seconds for one upload, download or other stream."""
     retry: Retry = field(default_factory=Retry)
     """How often and how fast calls are repeated."""
+    breaker: Breaker | None = field(default_factory=Breaker)
+    """When calls are refused at once; None for never."""
+    hooks: Hooks = field(default_factory=Hooks)
+    """Functions that are told what happens."""
     token: AsyncToken | None = field(default=None, repr=False)
     """The bearer token, or what answers it before each try."""
     request_id: str | None = None
@@ -93,6 +105,8 @@ def read_settings(
     timeout: float | None = None,
     stream_timeout: float | None = None,
     retry: Retry | None = None,
+    breaker: Breaker | bool | None = None,
+    hooks: Hooks | None = None,
     app: str | None = None,
     user: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -108,11 +122,15 @@ def read_settings(
         channels=_number("DIFYRPC_CHANNELS", channels, env, DEFAULT_CHANNELS, 1),
         keepalive_seconds=_number("DIFYRPC_KEEPALIVE_SECONDS", keepalive_seconds, env, DEFAULT_KEEPALIVE, 0),
         max_message_bytes=max_message_bytes or MAX_MESSAGE_BYTES,
+        http_codec=_http_codec(env),
+        proxies=proxies_of(env),
     )
     options = CallOptions(
         timeout=_number("DIFYRPC_TIMEOUT", timeout, env, DEFAULT_TIMEOUT, LEAST_SECONDS),
         stream_timeout=_number("DIFYRPC_STREAM_TIMEOUT", stream_timeout, env, DEFAULT_STREAM_TIMEOUT, LEAST_SECONDS),
         retry=retry or Retry(attempts=_number("DIFYRPC_RETRY_ATTEMPTS", None, env, Retry.attempts, 1)),
+        breaker=breaker_of(_boolean("DIFYRPC_BREAKER", env, default=True) if breaker is None else breaker),
+        hooks=hooks or Hooks(),
         token=checked_token(token) if token is not None else _token(env),
         labels=labels(app or env.get("DIFYRPC_APP"), user or env.get("DIFYRPC_USER"), metadata),
     )
@@ -129,6 +147,13 @@ def _overrides(env: Mapping[str, str]) -> dict[str, str]:
     return {service: checked_target(target) for service, target in found.items() if target}
 
 
+def _http_codec(env: Mapping[str, str]) -> str:
+    name = env.get("DIFYRPC_HTTP_CODEC") or HTTP_CODECS[0]
+    if name not in HTTP_CODECS:
+        raise ConfigurationError(f"DIFYRPC_HTTP_CODEC={name!r} is none of {', '.join(HTTP_CODECS)}")
+    return name
+
+
 def _tls(tls: TLS | bool | None, env: Mapping[str, str]) -> Material | None:
     if isinstance(tls, TLS):
         return tls.load()
@@ -141,6 +166,13 @@ def _tls(tls: TLS | bool | None, env: Mapping[str, str]) -> Material | None:
     if tls is None:
         tls = _boolean("DIFYRPC_TLS", env, default=named != TLS())
     return named.load() if tls else None
+
+
+def breaker_of(given: Breaker | bool) -> Breaker | None:
+    """Answers the breaker that an argument stands for; None for none, ConfigurationError for anything else."""
+    if not isinstance(given, Breaker | bool):
+        raise ConfigurationError(f"breaker is of type {type(given).__name__}; give Breaker(…), True or False")
+    return (Breaker() if given else None) if isinstance(given, bool) else given
 
 
 def _boolean(name: str, env: Mapping[str, str], *, default: bool) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -109,6 +108,8 @@ class Spool:
     """A file in memory that moves to the disk when it grows; closed at the end of its block unless it is a source."""
 
     def __init__(self) -> None:
+        import tempfile
+
         self._file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES))  # noqa: SIM115  # closed by whoever keeps it
         self._kept = False
 

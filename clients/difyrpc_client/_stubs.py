@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from difyrpc_client._circuit import Breaker
 from difyrpc_client._errors import ConfigurationError
+from difyrpc_client._hooks import Hooks
 from difyrpc_client._retry import SYSTEM_CLOCK, Clock, Retry
 from difyrpc_client._settings import PLACEHOLDER, AsyncToken, Endpoint, Settings, Token, read_settings
+from difyrpc_client._target import grpc_only
 from difyrpc_client._tls import TLS
 from difyrpc_client._transport import gevent_refusal
 
@@ -26,6 +29,8 @@ def channel(
     timeout: float | None = None,
     stream_timeout: float | None = None,
     retry: Retry | None = None,
+    breaker: Breaker | bool | None = None,
+    hooks: Hooks | None = None,
     app: str | None = None,
     user: str | None = None,
     metadata: Mapping[str, str] | None = None,
@@ -38,9 +43,9 @@ def channel(
     """Answers a grpc.Channel for generated stubs; cheap to make anew, since the connections are the process's.
 
     `DocumentParserStub(channel("parser:50051")).Parse(request, timeout=10)` works as with a plain channel, with the
-    arguments and the environment of `connect`: token, TLS, request id, default deadline, repetition of what the
-    contract marks. Errors stay grpc.RpcError. `service` fills `{service}` in the target and reads
-    `DIFYRPC_<SERVICE>_TARGET`. ConfigurationError for arguments that cannot be used.
+    arguments and the environment of `connect`: token, TLS, request id, default deadline, circuit and repetition of
+    unary calls as the contract marks them. Errors stay grpc.RpcError. `service` fills `{service}` in the target and
+    reads `DIFYRPC_<SERVICE>_TARGET`. ConfigurationError for arguments that cannot be used.
     """
     settings = read_settings(
         target,
@@ -50,6 +55,8 @@ def channel(
         timeout=timeout,
         stream_timeout=stream_timeout,
         retry=retry,
+        breaker=breaker,
+        hooks=hooks,
         app=app,
         user=user,
         metadata=metadata,
@@ -105,4 +112,4 @@ def _endpoint(settings: Settings, service: str | None) -> Endpoint:
     target = settings.target if service is None else settings.target_of(service)
     if PLACEHOLDER in target:
         raise ConfigurationError(f"target {target!r} names several services; say which with service=")
-    return replace(settings.endpoint, target=target)
+    return replace(settings.endpoint, target=grpc_only(target, "channel()"))

@@ -1,4 +1,4 @@
-"""The seam between what is called and how it travels; gRPC is imported only when a client first needs it."""
+"""The seam between what is called and how it travels; gRPC and HTTP are imported when a client first needs them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 from difyrpc_client._errors import ConfigurationError
 from difyrpc_client._methods import Method, Req, Res
 from difyrpc_client._settings import Endpoint
+from difyrpc_client._target import grpc_only, is_url
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -52,14 +53,19 @@ class AsyncTransport(Protocol):
 
 
 def open_transport(endpoint: Endpoint) -> Transport:
-    """Answers a transport for the endpoint; connects nothing yet."""
+    """Answers a transport for the endpoint: HTTP for a URL, else gRPC. Connects nothing yet."""
+    if is_url(endpoint.target):
+        from difyrpc_client._http import HttpTransport
+
+        return HttpTransport(endpoint)
     from difyrpc_client._grpc import GrpcTransport
 
     return GrpcTransport(endpoint)
 
 
 def open_async_transport(endpoint: Endpoint) -> AsyncTransport:
-    """Answers a transport for the endpoint; connects nothing yet."""
+    """Answers a transport for the endpoint; connects nothing yet. ConfigurationError for a URL."""
+    grpc_only(endpoint.target, "connect_async()")
     from difyrpc_client._grpc_async import AsyncGrpcTransport
 
     return AsyncGrpcTransport(endpoint)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc_client._calls import AsyncCalls, Calls
@@ -13,6 +13,10 @@ from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, Fiel
 from difyrpc_client._methods import rpc
 from difyrpc_client._retry import NO_RETRY, Resumption, passing
 from difyrpc_client._source import Source, Spool, Uploadable, open_source
+from difyrpc_client._threads import in_thread
+
+if TYPE_CHECKING:
+    import asyncio
 
 START = rpc("FileStorage.StartUpload", pb.StartUploadRequest, pb.StartUploadResponse)
 WRITE = rpc("FileStorage.WriteUpload", pb.WriteUploadRequest, pb.WriteUploadResponse)
@@ -23,15 +27,19 @@ ABORT = rpc("FileStorage.AbortUpload", pb.AbortUploadRequest, pb.AbortUploadResp
 ABORT_SECONDS = 2.0  # how long an upload that was broken off is kept waiting to free what it has reserved
 BUSY = "UPLOAD_BUSY"  # the server has not noticed yet that the connection before is gone
 Progress = Callable[[int, int], None]
+Started = Callable[[str], None]
 
 
 class _Upload:
     """What an upload knows of itself while it runs; shared by the twins."""
 
-    def __init__(self, source: Source, resumption: Resumption, progress: Progress | None) -> None:
+    def __init__(
+        self, source: Source, resumption: Resumption, progress: Progress | None, started: Started | None
+    ) -> None:
         self.source = source
         self.resumption = resumption
         self.name = ""
+        self._tell_name = started
         self.committed = 0
         self._progress = progress
         self._told = -1
@@ -40,6 +48,12 @@ class _Upload:
         """Asks to begin; the size is known, since what could be read only once was kept first."""
         spec.size_bytes = self.source.size
         return pb.StartUploadRequest(spec=spec)
+
+    def began(self, name: str) -> None:
+        """Takes the name that the server gave the upload, and tells it the caller."""
+        self.name = name
+        if self._tell_name:
+            self._tell_name(name)
 
     def note(self, committed: int) -> None:
         """Takes what the server has made durable, and tells the caller when it grew."""
@@ -90,6 +104,7 @@ def upload(
     *,
     resume: str = "",
     progress: Progress | None = None,
+    started: Started | None = None,
     timeout: float | None = None,
 ) -> pb.File:
     """Stores the content, over as many connections as it takes; answers the file.
@@ -99,10 +114,10 @@ def upload(
     caller named by `resume` is kept in the latter case.
     """
     _check_name(spec, resume)
-    resumption = calls.resumption(timeout)
+    resumption = calls.resumption(WRITE, timeout)
     source = open_source(content)
     try:
-        return _run(calls, _Upload(source, resumption, progress), spec, resume)
+        return _run(calls, _Upload(source, resumption, progress, started), spec, resume)
     finally:
         source.close()
 
@@ -120,7 +135,7 @@ def _run(calls: Calls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.Fil
     try:
         if not resume:
             answer = calls.unary(START, state.start_request(spec), state.resumption.left())
-            state.name = answer.upload.name
+            state.began(answer.upload.name)
         return _write_and_finish(calls.changed(retry=NO_RETRY), state, known=not resume)
     except BaseException as error:
         if state.lost(error, resumed=resume != ""):
@@ -163,21 +178,22 @@ async def upload_async(
     *,
     resume: str = "",
     progress: Progress | None = None,
+    started: Started | None = None,
     timeout: float | None = None,
 ) -> pb.File:
     """Does the same in the event loop; files are read and hashed in threads."""
     _check_name(spec, resume)
-    resumption = calls.resumption(timeout)
+    resumption = calls.resumption(WRITE, timeout)
     source = await _open_async(content)
     try:
-        return await _run_async(calls, _Upload(source, resumption, progress), spec, resume)
+        return await _run_async(calls, _Upload(source, resumption, progress, started), spec, resume)
     finally:
         source.close()
 
 
 async def _open_async(content: Uploadable | AsyncIterable[bytes]) -> Source:
     if not isinstance(content, AsyncIterable):
-        return await asyncio.to_thread(open_source, content)
+        return await in_thread(open_source, content)
     with Spool() as spool:
         async for chunk in content:
             spool.add(chunk)
@@ -185,11 +201,13 @@ async def _open_async(content: Uploadable | AsyncIterable[bytes]) -> Source:
 
 
 async def _run_async(calls: AsyncCalls, state: _Upload, spec: pb.FileSpec, resume: str) -> pb.File:
+    import asyncio
+
     state.name = resume
     try:
         if not resume:
             answer = await calls.unary(START, state.start_request(spec), state.resumption.left())
-            state.name = answer.upload.name
+            state.began(answer.upload.name)
         return await _write_and_finish_async(calls.changed(retry=NO_RETRY), state, known=not resume)
     except (Exception, asyncio.CancelledError) as error:
         if state.lost(error, resumed=resume != ""):
@@ -198,6 +216,8 @@ async def _run_async(calls: AsyncCalls, state: _Upload, spec: pb.FileSpec, resum
 
 
 def _start_abort(calls: AsyncCalls, state: _Upload) -> asyncio.Task[None]:
+    import asyncio
+
     task = asyncio.create_task(_abort_async(calls, state))
     _aborting.add(task)  # a second cancellation leaves it running, and a task that nobody holds may vanish
     task.add_done_callback(_aborting.discard)
@@ -236,11 +256,11 @@ async def _write_async(calls: AsyncCalls, state: _Upload) -> pb.File:
         async for answer in calls.stream(WRITE, functools.partial(_requests_async, state), state.resumption.left()):
             state.note(answer.committed_bytes)
         state.check_whole()
-    request = await asyncio.to_thread(state.finish_request)
+    request = await in_thread(state.finish_request)
     return (await calls.unary(FINISH, request, state.resumption.left())).file
 
 
 async def _requests_async(state: _Upload) -> AsyncIterator[pb.WriteUploadRequest]:
     requests = state.requests()
-    while request := await asyncio.to_thread(next, requests, None):
+    while request := await in_thread(next, requests, None):
         yield request

@@ -59,7 +59,7 @@ def write_metadata(metadata: Metadata | None) -> dict[str, value_pb2.Value]:
 
 def read_metadata(metadata: Mapping[str, value_pb2.Value]) -> dict[str, Any]:
     """Answers metadata as Python knows it."""
-    return {name: read_value(value) for name, value in metadata.items()}
+    return {name: read_value(value) for name, value in metadata.items()} if metadata else {}
 
 
 def write_time(moment: datetime, name: str = "time") -> timestamp_pb2.Timestamp:
@@ -73,7 +73,7 @@ def write_time(moment: datetime, name: str = "time") -> timestamp_pb2.Timestamp:
 
 def read_time(stamp: timestamp_pb2.Timestamp) -> datetime:
     """Answers the time in UTC."""
-    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    return EPOCH + timedelta(0, stamp.seconds, stamp.nanos // 1000)  # by place: half the time that names take
 
 
 def read_optional_time(message: Any, field: str) -> datetime | None:

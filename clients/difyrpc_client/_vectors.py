@@ -29,6 +29,7 @@ from difyrpc_client._point import (
     write_selector,
 )
 from difyrpc_client._searching import (
+    BATCH_POINTS,
     Metric,
     Purpose,
     SearchMode,
@@ -46,6 +47,7 @@ from difyrpc_client._searching import (
     write_collection,
 )
 from difyrpc_client._shape import read
+from difyrpc_client._upserting import upsert_stream
 from difyrpc_client._values import Metadata, write_metadata
 
 CREATE = rpc("VectorSearch.CreateCollection", pb.CreateCollectionRequest, pb.CreateCollectionResponse)
@@ -175,6 +177,35 @@ class Vectors:
             if progress:
                 progress(sum(answer.upserted_count for answer in answers))
         return read_upserts(answers)
+
+    def upsert_stream(
+        self,
+        collection: str,
+        points: Iterable[PointLike],
+        *,
+        stream_id: str = "",
+        batch_size: int = BATCH_POINTS,
+        progress: Callable[[int], None] | None = None,
+        timeout: float | None = None,
+    ) -> Upserted:
+        """Stores any number of points as `upsert` does, by one stream that does not wait for each batch.
+
+        After a broken connection it goes on from what is durable, as long as `timeout` in seconds, None for the
+        client's `stream_timeout`, allows. `points` is read as fast as the server stores, at most 4 batches of
+        `batch_size` points (1 to 1,000) or 3 MiB ahead. `progress(stored)` is told in points. The count in the
+        answer is that of all points. An error's metadata holds `durable_points`, `index` where one point was refused,
+        and `stream_id`: given again with the same points in the same order, that goes on, in another process too,
+        for 7 days. With a `stream_id` of your own that works after a crash as well; use it for no other points.
+        """
+        return upsert_stream(
+            self._calls,
+            collection,
+            points,
+            stream_id=stream_id,
+            batch_size=batch_size,
+            progress=progress,
+            timeout=timeout,
+        )
 
     def search(
         self,

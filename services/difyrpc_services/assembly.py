@@ -7,18 +7,21 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from difyrpc_services.catalogue import CATALOGUE, SERVICES, Entry
 from difyrpc_services.runtime import keyring
-from difyrpc_services.runtime.access import Doorkeeper, read_identities
+from difyrpc_services.runtime.access import Doorkeeper, Identities, watched_identities
+from difyrpc_services.runtime.admission import Admission
 from difyrpc_services.runtime.database import Database, open_database
 from difyrpc_services.runtime.exposition import CallMetrics
 from difyrpc_services.runtime.health import Health
-from difyrpc_services.runtime.interceptors import Layers, Limits
+from difyrpc_services.runtime.interceptors import Layers
 from difyrpc_services.runtime.keyring import KeyRing, KeySettings
 from difyrpc_services.runtime.keys import DatabaseKeys
+from difyrpc_services.runtime.limits import Limits
 from difyrpc_services.runtime.methods import Method, all_methods
 from difyrpc_services.runtime.peers import Peers
 from difyrpc_services.runtime.replay import Replay
@@ -27,6 +30,7 @@ from difyrpc_services.runtime.server import Server, ServerSettings
 from difyrpc_services.runtime.service import House, Service
 from difyrpc_services.runtime.settings import SettingsError
 from difyrpc_services.runtime.state import state_folder
+from difyrpc_services.runtime.watched import Watched
 
 CONTRACTS = tuple(entry.name for entry in CATALOGUE)  # what scopes may name
 
@@ -38,6 +42,8 @@ class Premises:
     house: House
     settings: ServerSettings
     doorkeeper: Doorkeeper
+    admission: Admission
+    watched: Mapping[str, Watched[Any]]
     peer_address: str
 
     @property
@@ -80,10 +86,15 @@ async def premises_over(
         stack.push_async_callback(peers.close)
         ring = KeyRing(keys_of(database), grace_seconds=KeySettings.from_env(env).key_grace_seconds)
         stack.push_async_callback(ring.close)
+        admission = Admission.from_env(env, CONTRACTS)
+        stack.push_async_callback(admission.close)
+        watched = _watched(settings)
         yield Premises(
             house=House(env=env, state=state, database=database, peers=peers),
             settings=settings,
-            doorkeeper=_doorkeeper(settings, ring),
+            doorkeeper=_doorkeeper(settings, ring, watched),
+            admission=admission,
+            watched=watched,
             peer_address=address,
         )
 
@@ -130,26 +141,31 @@ def build_server(
     share_port: bool = False,
 ) -> Server:
     """Puts the layers around the services; the server is not started yet."""
-    settings = premises.settings
+    settings, metrics = premises.settings, CallMetrics(registry)
+    limits = Limits(
+        concurrent_calls=settings.max_concurrent_calls,
+        message_bytes=settings.max_message_bytes,
+        unary_seconds=settings.max_unary_seconds,
+        stream_seconds=settings.max_stream_seconds,
+        stall_seconds=premises.admission.settings.max_stall_seconds,
+    )
     layers = Layers(
         methods=methods([SERVICES[service.name] for service in services]),
         known=methods(CATALOGUE),
         runnable=SERVICES,
         doorkeeper=premises.doorkeeper,
-        limits=Limits(
-            concurrent_calls=settings.max_concurrent_calls,
-            message_bytes=settings.max_message_bytes,
-            unary_seconds=settings.max_unary_seconds,
-            stream_seconds=settings.max_stream_seconds,
-        ),
-        metrics=CallMetrics(registry),
+        limits=limits,
+        metrics=metrics,
         replay=Replay(premises.database),
+        gate=premises.admission.gate(limits, metrics, registry),
     )
     return Server(
         settings=settings,
         services=services,
         layers=layers,
         health=health,
+        registry=registry,
+        watched=premises.watched,
         peer_address=premises.peer_address,
         share_port=share_port,
     )
@@ -170,8 +186,14 @@ def _build(entry: Entry, house: House) -> Service:
     return build(house)
 
 
-def _doorkeeper(settings: ServerSettings, ring: KeyRing) -> Doorkeeper:
+def _watched(settings: ServerSettings) -> dict[str, Watched[Any]]:
+    if settings.auth == "none" or not settings.certificate_tenants:
+        return {}
+    return {"certificate_tenants": watched_identities(settings.certificate_tenants, CONTRACTS)}
+
+
+def _doorkeeper(settings: ServerSettings, ring: KeyRing, watched: Mapping[str, Watched[Any]]) -> Doorkeeper:
     if settings.auth == "none":
         return Doorkeeper(verifier=None, tenant=settings.open_tenant)
-    identities = read_identities(settings.certificate_tenants, CONTRACTS) if settings.certificate_tenants else {}
-    return Doorkeeper(verifier=ring, identities=identities)
+    tenants = watched.get("certificate_tenants")
+    return Doorkeeper(verifier=ring, identities=Identities(tenants) if tenants else None)

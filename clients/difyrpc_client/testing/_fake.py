@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -16,6 +16,7 @@ from difyrpc_client._document import ParsedDocument
 from difyrpc_client._errors import DifyrpcError, Unimplemented
 from difyrpc_client._methods import Method, Req, Res
 from difyrpc_client._retry import Clock, Retry
+from difyrpc_client._route import Route, Routes
 from difyrpc_client._settings import CallOptions
 from difyrpc_client._transport import Metadata, request_id_of
 from difyrpc_client.testing._documents import DocumentsInMemory
@@ -23,6 +24,8 @@ from difyrpc_client.testing._files import FilesInMemory
 from difyrpc_client.testing._metrics import MetricsInMemory
 from difyrpc_client.testing._names import call_name
 from difyrpc_client.testing._vectors import VectorsInMemory
+
+Wire = TypeVar("Wire")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,9 @@ class FakeDifyrpc(Dify):
         self.waits: list[float] = []
         """How long the client would have waited before its repetitions, in seconds."""
         options = CallOptions(token=token, timeout=timeout, retry=retry or Retry())
-        super().__init__(Calls(self._transport, options, self._clock()), self._end)
-        self.asynchronous = AsyncDify(AsyncCalls(self._async_transport, options, self._clock()), self._end_async)
+        super().__init__(Calls(_FakeWires(_FakeTransport(self._world)), options, self._clock()), self._end)
+        wires = _FakeWires(_FakeAsyncTransport(self._world))
+        self.asynchronous = AsyncDify(AsyncCalls(wires, options, self._clock()), self._end_async)
         """The asynchronous client."""
 
     def fail(self, name: str, error: DifyrpcError, *, times: int = 1) -> None:
@@ -63,12 +67,6 @@ class FakeDifyrpc(Dify):
     def tell_parse(self, document: ParsedDocument, *, source: str = "") -> None:
         """Says what parsing answers: for the document named so (file name or `files/…`), or for every one."""
         self._world.documents.told[source] = document
-
-    def _transport(self, service: str) -> _FakeTransport:
-        return _FakeTransport(self._world)
-
-    def _async_transport(self, service: str) -> _FakeAsyncTransport:
-        return _FakeAsyncTransport(self._world)
 
     def _clock(self) -> Clock:
         return Clock(sleep=self.waits.append, sleep_async=self._wait)
@@ -111,6 +109,22 @@ class _World:
         if found is None:
             raise Unimplemented(f"the fake has no {name}", reason="FEATURE_NOT_SUPPORTED")
         return found
+
+
+class _FakeWires(Generic[Wire]):
+    """Leads every call to one transport; its circuits and counts are the fake's own."""
+
+    def __init__(self, transport: Wire) -> None:
+        self._transport = transport
+        self._routes = Routes()
+
+    def of(self, service: str) -> Wire:
+        """Answers the transport."""
+        return self._transport
+
+    def route(self, method: Method[Any, Any]) -> Route:
+        """Answers what is known of a method."""
+        return self._routes.of("fake", method.path)
 
 
 class _FakeTransport:

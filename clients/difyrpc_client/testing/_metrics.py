@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from difyrpc.metrics.v1 import metrics_pb2 as pb
@@ -36,6 +36,12 @@ class MetricsInMemory:
         self._observations.extend(_whole(one, batch) for one in batch.observations)
         self._committed[batch.writer_id] = batch.sequence
         return pb.RecordResponse(committed_sequence=batch.sequence)
+
+    def RecordStream(self, requests: Iterable[pb.RecordStreamRequest]) -> Iterator[pb.RecordStreamResponse]:  # noqa: N802
+        """Records batch after batch."""
+        for request in requests:
+            committed = self.Record(pb.RecordRequest(batch=request.batch)).committed_sequence
+            yield pb.RecordStreamResponse(committed_sequence=committed)
 
     def QueryUsage(self, request: pb.QueryUsageRequest) -> pb.QueryUsageResponse:  # noqa: N802
         """Sums what was recorded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ class _Stored:
     def __init__(self, collection: collection_pb2.Collection) -> None:
         self.collection = collection
         self.points: dict[str, point_pb2.Point] = {}
+        self.positions: dict[str, int] = {}
 
 
 class VectorsInMemory:
@@ -94,6 +95,25 @@ class VectorsInMemory:
                 point.vector.CopyFrom(write_vector(embed(point.text)))
             stored.points[point.id] = point
         return pb.UpsertPointsResponse(upserted_count=len(request.points), usage=self._usage(len(request.points)))
+
+    def UpsertPointsStream(  # noqa: N802
+        self, requests: Iterable[pb.UpsertPointsStreamRequest]
+    ) -> Iterator[pb.UpsertPointsStreamResponse]:
+        """Stores batches of points that this stream has not stored yet."""
+        sent = iter(requests)
+        spec = next(sent).spec
+        positions = self._stored(spec.collection).positions
+        durable = positions.get(spec.stream_id, 0)
+        yield pb.UpsertPointsStreamResponse(durable_sequence=durable)
+        for batch in (request.batch for request in sent):
+            if batch.sequence <= durable:
+                yield pb.UpsertPointsStreamResponse(durable_sequence=durable)
+                continue
+            stored = self.UpsertPoints(pb.UpsertPointsRequest(collection=spec.collection, points=batch.points))
+            durable = positions[spec.stream_id] = batch.sequence
+            yield pb.UpsertPointsStreamResponse(
+                durable_sequence=durable, upserted_count=stored.upserted_count, usage=stored.usage
+            )
 
     def GetPoints(self, request: pb.GetPointsRequest) -> pb.GetPointsResponse:  # noqa: N802
         """Gets points by id."""

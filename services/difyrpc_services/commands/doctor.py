@@ -20,11 +20,13 @@ from difyrpc_services.runtime.certificates import read_certificates
 from difyrpc_services.runtime.errors import ServiceError
 from difyrpc_services.runtime.keyring import KeySettings, read_token
 from difyrpc_services.runtime.schema import pending
-from difyrpc_services.runtime.server import ServerSettings, credentials
+from difyrpc_services.runtime.server import ServerSettings
 from difyrpc_services.runtime.service import Check
 from difyrpc_services.runtime.settings import Asked, SettingsError
 
-EXPIRY_WARNING = timedelta(days=21)
+EXPIRY_WARNING = timedelta(days=14)
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing is opened here
 # Read by the client, and by peers when they are first called.
 READ_ELSEWHERE = {"DIFYRPC_TARGET", "DIFYRPC_TOKEN", "DIFYRPC_TOKEN_FILE", "DIFYRPC_TIMEOUT", "DIFYRPC_TLS"}
 READ_ELSEWHERE |= {f"DIFYRPC_{entry.name.upper()}_TARGET" for entry in CATALOGUE}
@@ -63,6 +65,8 @@ async def checks(env: Mapping[str, str], names: Sequence[str]) -> AsyncIterator[
             yield check
         async with assembly.open_premises(asked, names) as premises:
             services = assembly.build_services(premises, names)
+            for check in await premises.admission.check():
+                yield check
             for check in misspelt(asked) if not names else ():
                 yield check
             schema = await schema_check(premises)
@@ -133,27 +137,59 @@ async def schema_check(premises: Premises) -> Check:
 
 
 def certificate_checks(settings: ServerSettings) -> Iterator[Check]:
-    """Looks at the certificate's dates and whether the key fits."""
-    if settings.tls_certificate is None:
+    """Looks at the certificates' dates and names, and whether the key fits."""
+    files = settings.tls_files()
+    if files is None:
         if not settings.is_loopback:
             found = f"{settings.listen} is plain: keys cross the network readable"
             advice = "set DIFYRPC_TLS_CERTIFICATE and DIFYRPC_TLS_KEY_FILE, unless a mesh encrypts"
             yield Check(name="TLS", level="warning", found=found, advice=advice)
         return
-    credentials(settings)
-    _, certificates = read_certificates(settings.tls_certificate, "DIFYRPC_TLS_CERTIFICATE")
-    yield expiry_check(certificates[0])
+    files.read()
+    _, chain = read_certificates(files.certificate, "DIFYRPC_TLS_CERTIFICATE")
+    yield expiry_check(min(chain, key=lambda one: one.not_valid_after_utc), "certificate")
+    yield name_check(chain[0], settings.listen)
+    if files.client_ca:
+        _, authorities = read_certificates(files.client_ca, "DIFYRPC_TLS_CLIENT_CA")
+        for authority in authorities:
+            yield expiry_check(authority, "client authority", one_of=len(authorities))
+    if files.key_file is None:
+        found = "DIFYRPC_TLS_KEY is text, so that a new certificate needs a restart"
+        yield Check(name="TLS", level="warning", found=found, advice="give the key as DIFYRPC_TLS_KEY_FILE")
 
 
-def expiry_check(certificate: x509.Certificate, now: datetime | None = None) -> Check:
-    """Says until when a certificate is valid."""
+def expiry_check(certificate: x509.Certificate, what: str, *, one_of: int = 1, now: datetime | None = None) -> Check:
+    """Says until when a certificate is valid; of several authorities one may have expired."""
     now = now or datetime.now(UTC)
     first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    found = (
-        f"certificate of {certificate.subject.rfc4514_string() or 'an empty subject'}, valid {first:%F} to {last:%F}"
-    )
+    found = f"{what} of {certificate.subject.rfc4514_string() or 'an empty subject'}, valid {first:%F} to {last:%F}"
     if not first <= now <= last:
-        return Check(name="TLS", level="error", found=found, advice="replace it: clients refuse it now")
+        advice = "replace it: it is refused now, and so is what it has signed"
+        return Check(name="TLS", level="error" if one_of == 1 else "warning", found=found, advice=advice)
     if last - now < EXPIRY_WARNING:
         return Check(name="TLS", level="warning", found=found, advice=f"renew it: {(last - now).days} days are left")
     return Check(name="TLS", level="ok", found=found)
+
+
+def name_check(certificate: x509.Certificate, listen: str) -> Check:
+    """Says which names clients may call the server by."""
+    names = names_of(certificate)
+    host = listen.rpartition(":")[0].strip("[]")
+    if not names:
+        found = "the certificate has no alternative names, and clients do not look at its common name"
+        return Check(name="TLS", level="error", found=found, advice="make one with the names that clients call")
+    listed = ", ".join(sorted(names))
+    if host in EVERYWHERE or names & (HERE if host in HERE else {host}):
+        return Check(name="TLS", level="ok", found=f"clients may call the server {listed}")
+    found = f"the certificate is for {listed}, and the server listens on {host}"
+    advice = "clients that call it otherwise need DIFYRPC_TLS_SERVER_NAME, or the certificate needs their name"
+    return Check(name="TLS", level="warning", found=found, advice=advice)
+
+
+def names_of(certificate: x509.Certificate) -> set[str]:
+    """Answers the DNS names and addresses that a certificate is for."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))}

@@ -170,10 +170,11 @@ def stop_signal(*numbers: int) -> asyncio.Event:
 
 
 def worker_settings(premises: Premises, count: int) -> dict[str, str]:
-    """Answers what the workers share between them: the connections that the embedded database has to give."""
-    if not premises.database.is_embedded or "DIFYRPC_DATABASE_POOL_MAX" in premises.house.env:
-        return {}
-    return {"DIFYRPC_DATABASE_POOL_MAX": str(max(2, min(10, EMBEDDED_CONNECTIONS // count)))}
+    """Answers what the workers share between them: each tenant's rate, the embedded database's connections."""
+    shared = {"DIFYRPC_TENANT_RATE_SHARES": str(count * premises.admission.settings.tenant_rate_shares)}
+    if premises.database.is_embedded and "DIFYRPC_DATABASE_POOL_MAX" not in premises.house.env:
+        shared["DIFYRPC_DATABASE_POOL_MAX"] = str(max(2, min(10, EMBEDDED_CONNECTIONS // count)))
+    return shared
 
 
 def worker_command(names: Sequence[str], ready: int, lifeline: int) -> list[str]:

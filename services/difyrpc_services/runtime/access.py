@@ -15,6 +15,7 @@ from difyrpc_services.runtime.errors import InvalidArgument, PermissionDenied, U
 from difyrpc_services.runtime.keys import Key, allows, check_scopes, check_tenant
 from difyrpc_services.runtime.methods import Method
 from difyrpc_services.runtime.settings import SettingsError
+from difyrpc_services.runtime.watched import Watched
 
 BEARER = "bearer "
 LABEL_CHARACTERS = 128  # of x-difyrpc-app and x-difyrpc-user; the rest is cut
@@ -65,6 +66,23 @@ class Delegations:
         return self._callers.get(token)
 
 
+class Identities(Mapping[str, Identity]):
+    """Which certificate identities are whom, as a file says that may change while the server runs."""
+
+    def __init__(self, watched: Watched[dict[str, Identity]]) -> None:
+        """Takes what was read out of the file."""
+        self._watched = watched
+
+    def __getitem__(self, name: str) -> Identity:
+        return self._watched.value[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._watched.value)
+
+    def __len__(self) -> int:
+        return len(self._watched.value)
+
+
 class Doorkeeper:
     """Answers the caller of a call, or refuses it."""
 
@@ -79,7 +97,7 @@ class Doorkeeper:
         """Takes what verifies tokens; without it every caller belongs to `tenant`."""
         self._verifier = verifier
         self._tenant = tenant
-        self._identities = identities or {}
+        self._identities = {} if identities is None else identities
         self._delegations = delegations or Delegations()
 
     async def identify(self, metadata: Mapping[str, str], peer_identities: Iterable[str], request_id: str) -> Caller:
@@ -152,6 +170,8 @@ def read_identities(file: Path, services: Collection[str]) -> dict[str, Identity
         lines = file.read_text().splitlines()
     except OSError as error:
         raise SettingsError(f"DIFYRPC_CERTIFICATE_TENANTS={file}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"DIFYRPC_CERTIFICATE_TENANTS={file}: is not text in UTF-8") from error
     found: dict[str, Identity] = {}
     for number, line in enumerate(lines, 1):
         words = line.split("#")[0].split()
@@ -165,3 +185,8 @@ def read_identities(file: Path, services: Collection[str]) -> dict[str, Identity
         except InvalidArgument as error:
             raise SettingsError(f"{file}, line {number}: {error.message}") from error
     return found
+
+
+def watched_identities(file: Path, services: Collection[str]) -> Watched[dict[str, Identity]]:
+    """Reads which certificate identities are whom, and again when the file changes; SettingsError for a wrong line."""
+    return Watched(read_identities(file, services), lambda: read_identities(file, services))

@@ -22,9 +22,10 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from difyrpc_services.runtime.errors import Unavailable
 from difyrpc_services.runtime.outages import RETRY_SECONDS, translated, unavailable
+from difyrpc_services.runtime.patience import Connection
 from difyrpc_services.runtime.postgres import EmbeddedPostgres, PostgresSettings
 from difyrpc_services.runtime.settings import SettingsError, at_least, read, secret
-from difyrpc_services.runtime.transactions import Bound, Connection
+from difyrpc_services.runtime.transactions import Bound
 
 __all__ = ["Connection", "Database", "DatabaseSettings", "open_database"]
 
@@ -32,6 +33,10 @@ LEAST_VERSION = 140000
 """PostgreSQL 14, as `server_version_num` counts."""
 SHORT_WAIT_SECONDS = 0.25
 """How long a caller waits for a connection while there is none to be had."""
+SHORT_PATIENCE_SECONDS = 1.0
+"""How long a caller waits for a connection's first answer while the database says nothing."""
+STATEMENT_MARGIN_SECONDS = 5.0
+"""A statement that the server has not ended so long after its time limit is not going to be answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,7 @@ class DatabaseSettings:
     pool_max: int = at_least(1, 10)
     """Connections that each process opens at most; further callers wait."""
     connect_timeout_seconds: float = at_least(1, 5.0)
-    """How long a new connection may take, and how long a caller waits for one of the pool."""
+    """How long a new connection may take, how long a caller waits for one of the pool, and for its first answer."""
     statement_timeout_seconds: float = at_least(0, 30.0)
     """How long one statement may run; 0: for ever."""
     prepare: bool = True
@@ -97,6 +102,7 @@ class Database:
         self._begin = _begin_statement(self.settings, schema)
         self._pool = AsyncConnectionPool(
             conninfo=self.settings.url,
+            connection_class=Connection,
             kwargs=self._arguments,
             min_size=self.settings.pool_min,
             max_size=self.settings.pool_max,
@@ -173,24 +179,34 @@ class Database:
         for _ in range(self.settings.pool_max):
             connection = await self._wait(pool)
             try:
-                await connection.execute(self._begin, prepare=False)
+                await self._begin_on(connection)
             except BaseException as error:
                 await pool.putconn(connection)
-                if not (isinstance(error, psycopg.OperationalError) and connection.closed):
+                if connection.was_silent or not (isinstance(error, psycopg.OperationalError) and connection.closed):
                     raise
             else:
                 return connection
         raise PoolTimeout("no connection of the pool is alive")
 
+    async def _begin_on(self, connection: Connection) -> None:
+        """Begins; a server that says nothing to one caller is not waited for as long by those who come after."""
+        first = self.settings.connect_timeout_seconds
+        connection.patience_seconds = min(SHORT_PATIENCE_SECONDS, first) if self._is_away else first
+        try:
+            await connection.execute(self._begin, prepare=False)
+        finally:
+            self._is_away = self._is_away or connection.was_silent
+        self._is_away = False
+        limit = self.settings.statement_timeout_seconds
+        connection.patience_seconds = limit + STATEMENT_MARGIN_SECONDS if limit else 0.0
+
     async def _wait(self, pool: AsyncConnectionPool[Connection]) -> Connection:
         """Waits for a connection; once that was in vain, those who come after wait shortly until one is had again."""
         try:
-            connection = await pool.getconn(SHORT_WAIT_SECONDS if self._is_away else None)
+            return await pool.getconn(SHORT_WAIT_SECONDS if self._is_away else None)
         except PoolTimeout:
             self._is_away = True
             raise
-        self._is_away = False
-        return connection
 
     def _opened_pool(self) -> AsyncConnectionPool[Connection]:
         if self._pool is None:
@@ -215,7 +231,7 @@ class Database:
         """Connects once outside of the pool, which hides errors, and answers the schema of pgvector, if any."""
         try:
             arguments = await self._arguments()
-            async with await psycopg.AsyncConnection.connect(self.settings.url, **arguments) as connection:
+            async with await Connection.connect(self.settings.url, **arguments) as connection:
                 version = connection.info.server_version
                 if version < LEAST_VERSION:
                     raise SettingsError(

@@ -25,6 +25,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+VALUE_BYTES = 512
+"""The most of a value that an error shows. A client takes 8 KiB of trailers, where a value may stand four times, twice
+of them encoded; one that sent a name of 3,000 letters would be told RESOURCE_EXHAUSTED instead of NOT_FOUND."""
+
 
 @dataclass(frozen=True)
 class FieldViolation:
@@ -50,17 +54,20 @@ class ServiceError(Exception):
         field: str | None = None,
         violations: tuple[FieldViolation, ...] = (),
         retry_after: float | None = None,
+        quota_of: str = "",
         **metadata: object,
     ) -> None:
         """Takes a reason in UPPER_SNAKE_CASE, a message template and the values that fill it.
 
         `field` is the path of the one wrong field, `violations` names several; `retry_after` is in
-        seconds and is sent as RetryInfo.
+        seconds and is sent as RetryInfo; `quota_of` says whose limit it is, `tenants/acme`, and is sent as
+        QuotaFailure.
         """
         self.reason = reason
-        self.metadata = {name: str(value) for name, value in metadata.items()}
+        self.metadata = {name: _short(str(value)) for name, value in metadata.items()}
         self.message = template.format_map(self.metadata)
         self.retry_after = retry_after
+        self.quota_of = quota_of
         self.violations = violations or ((FieldViolation(field, self.message),) if field else ())
         super().__init__(self.message)
 
@@ -147,3 +154,8 @@ class Unauthenticated(ServiceError):
     """No key, or not a valid one."""
 
     code = 16
+
+
+def _short(value: str) -> str:
+    data = value.encode(errors="replace")
+    return value if len(data) <= VALUE_BYTES else data[:VALUE_BYTES].decode(errors="ignore") + "…"

@@ -33,7 +33,7 @@ class CallMetrics:
     """Counts the calls of this process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Registers the three families."""
+        """Registers the families."""
         labels = ("service", "method")
         self._calls = Counter(
             "difyrpc_calls", "Calls that ended, by gRPC status code", (*labels, "code"), registry=registry
@@ -49,6 +49,27 @@ class CallMetrics:
             "difyrpc_calls_in_flight", "Calls being worked on", labels, registry=registry, multiprocess_mode="livesum"
         )
 
+        self._refused = Counter(
+            "difyrpc_calls_refused",
+            "Calls that a limit or the load kept from beginning",
+            ("reason",),
+            registry=registry,
+        )
+        self._stalled = Counter(
+            "difyrpc_calls_stalled",
+            "Calls that ended because their caller did not read or send for too long",
+            ("reason",),
+            registry=registry,
+        )
+
+    def count_refusal(self, reason: str) -> None:
+        """Counts one call that was not let in."""
+        self._refused.labels(reason).inc()
+
+    def count_stall(self, reason: str) -> None:
+        """Counts one call that its caller let wait for too long."""
+        self._stalled.labels(reason).inc()
+
     def count(self, method: Method, code: str, seconds: float) -> None:
         """Counts one call that ended."""
         self._calls.labels(method.service, method.name, code).inc()
@@ -63,6 +84,42 @@ class CallMetrics:
             yield
         finally:
             gauge.dec()
+
+
+class LoadGauges:
+    """Shows how busy this process is; of several the worst."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Registers the two gauges."""
+        self._lag = Gauge(
+            "difyrpc_event_loop_lag_seconds",
+            "How late the event loop came to its last tick, while there are calls",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._share = Gauge(
+            "difyrpc_calls_shed_share",
+            "Share of new calls that the load refuses now, 0 to 1",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+
+    def show_load(self, *, lag_seconds: float, shed_share: float) -> None:
+        """Takes what was seen at one tick."""
+        self._lag.set(lag_seconds)
+        self._share.set(shed_share)
+
+
+def sharing_gauge(registry: CollectorRegistry) -> Gauge:
+    """Registers what tells whether Redis shares the tenants' rates; of several processes the worst."""
+    gauge = Gauge(
+        "difyrpc_tenant_rates_shared",
+        "1 while Redis shares the tenants' rates, 0 while each process limits by itself",
+        registry=registry,
+        multiprocess_mode="livemin",
+    )
+    gauge.set(1)
+    return gauge
 
 
 def registry_of_process(collectors: Iterable[Collector]) -> CollectorRegistry:

@@ -26,6 +26,7 @@ class Health(health_pb2_grpc.HealthServicer):
         """Takes the full names of the services; all are NOT_SERVING until `serve`."""
         self._status: dict[str, Any] = dict.fromkeys(["", *services], NOT_SERVING)
         self._changed = asyncio.Event()
+        self._has_ended = False
 
     def serve(self) -> None:
         """Makes every service SERVING."""
@@ -34,6 +35,11 @@ class Health(health_pb2_grpc.HealthServicer):
     def drain(self) -> None:
         """Makes every service NOT_SERVING, so that clients and Kubernetes look elsewhere."""
         self._set_all(NOT_SERVING)
+
+    def end(self) -> None:
+        """Ends what watches, once it has been told the status: a stopping server would wait for it."""
+        self._has_ended = True
+        self._tell()
 
     def is_serving(self) -> bool:
         """Answers whether the server as a whole serves."""
@@ -49,7 +55,7 @@ class Health(health_pb2_grpc.HealthServicer):
     async def Watch(
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Answers the status now and each time it changes; SERVICE_UNKNOWN for an unknown name."""
+        """Answers the status now and each time it changes, until `end`; SERVICE_UNKNOWN for an unknown name."""
         last = None
         while True:
             changed = self._changed
@@ -57,9 +63,14 @@ class Health(health_pb2_grpc.HealthServicer):
             if status != last:
                 yield health_pb2.HealthCheckResponse(status=status)
             last = status
+            if self._has_ended:
+                return
             await changed.wait()
 
     def _set_all(self, status: Any) -> None:
         self._status = dict.fromkeys(self._status, status)
+        self._tell()
+
+    def _tell(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

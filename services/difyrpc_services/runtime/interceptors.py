@@ -17,27 +17,28 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import grpc
-from google.protobuf.message import DecodeError, Message
 
-from difyrpc_services.runtime import statuses
+from difyrpc_services.runtime import statuses, wire
 from difyrpc_services.runtime.access import Doorkeeper
 from difyrpc_services.runtime.caller import current_caller, set_caller
 from difyrpc_services.runtime.errors import (
     DeadlineExceeded,
     Internal,
-    InvalidArgument,
-    ResourceExhausted,
     ServiceError,
     Unimplemented,
 )
 from difyrpc_services.runtime.exposition import CallMetrics
+from difyrpc_services.runtime.gate import Gate
+from difyrpc_services.runtime.limits import Limits
 from difyrpc_services.runtime.methods import Method
+from difyrpc_services.runtime.stalls import READER, SENDER, Patience
 
 log = logging.getLogger("difyrpc.calls")
 failures = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
-RETRY_WHEN_FULL_SECONDS = 0.5
+COLLEAGUE = "unix:"  # whoever comes over the peers' socket, which lies in a folder that is this process's own
+LAST_WORD_SECONDS = 5.0  # for the status of a failed call to leave; a caller who does not read may hold it for ever
 # What calls of no contract's method are logged and counted as: what strangers send makes no series.
 UNKNOWN = Method(path="", service="unknown", name="unknown", level="read", replayed=False)
 
@@ -64,17 +65,6 @@ class Call:
     started: float = field(default_factory=time.perf_counter)
 
 
-@dataclass(kw_only=True)
-class Limits:
-    """What the server takes on at once; the setting of each is named in its error."""
-
-    concurrent_calls: int = 1000
-    message_bytes: int = 64 << 20
-    unary_seconds: float = 600.0
-    stream_seconds: float = 86_400.0
-    running: int = 0
-
-
 class Layers(grpc.aio.ServerInterceptor):
     """The one interceptor of the server."""
 
@@ -88,6 +78,7 @@ class Layers(grpc.aio.ServerInterceptor):
         limits: Limits,
         metrics: CallMetrics,
         replay: Replay | None,
+        gate: Gate | None = None,
     ) -> None:
         """Takes the methods that run here.
 
@@ -100,6 +91,7 @@ class Layers(grpc.aio.ServerInterceptor):
         self._limits = limits
         self._metrics = metrics
         self._replay = replay
+        self._gate = gate or Gate(limits, metrics=metrics)
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Wraps the handler of one call; health and reflection pass untouched."""
@@ -113,23 +105,29 @@ class Layers(grpc.aio.ServerInterceptor):
         return self._wrapped(handler, method)
 
     def _wrapped(self, handler: Any, method: Method) -> Any:
-        read, write = self._reader(handler.request_deserializer), self._writer(handler.response_serializer)
+        most = self._limits.message_bytes
+        read, write = wire.reader(handler.request_deserializer, most), wire.writer(handler.response_serializer, most)
         many_in, many_out = handler.request_streaming, handler.response_streaming
         shape = f"{'stream' if many_in else 'unary'}_{'stream' if many_out else 'unary'}"
         behaviour = getattr(handler, shape)
-        parse = _parse_stream if many_in else _parse_one
 
         async def answer_one(request: Any, context: Any) -> Any:
             call = _call(method, context)
             async with self._around(call, self._limits.unary_seconds):
-                return await self._answer(call, behaviour, parse(read, request), write)
+                if not many_in:
+                    return await self._answer(call, behaviour, read(request), write)
+                # The answer needs the whole request, so who pauses holds a place for nothing. Where both sides
+                # stream, a pause is part of the conversation.
+                with Patience(self._limits.stall_seconds) as patience:
+                    return await self._answer(call, behaviour, wire.parsed(read, request, patience), write)
             raise AssertionError("a layer swallowed an error")
 
-        async def answer_many(request: Any, context: Any) -> AsyncIterator[Any]:
+        async def answer_many(request: Any, context: Any) -> None:
             call = _call(method, context)
             async with self._around(call, self._limits.stream_seconds):
-                async for response in behaviour(parse(read, request), context):
-                    yield write(response)
+                asked = wire.parsed(read, request) if many_in else read(request)
+                with Patience(self._limits.stall_seconds) as patience:
+                    await wire.send(context, behaviour(asked, context), write, patience)
 
         return getattr(grpc, f"{shape}_rpc_method_handler")(answer_many if many_out else answer_one)
 
@@ -161,10 +159,13 @@ class Layers(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _around(self, call: Call, seconds: float) -> AsyncGenerator[None, None]:
         with self._counted(call):
-            async with _errors(call), self._admitted(call):
-                with self._limited():
-                    async with _deadline(call, seconds):
-                        yield
+            async with (
+                _errors(call, self._metrics),
+                self._admitted(call),
+                self._limited(call),
+                _deadline(call, seconds),
+            ):
+                yield
 
     @contextmanager
     def _counted(self, call: Call) -> Iterator[None]:
@@ -172,7 +173,8 @@ class Layers(grpc.aio.ServerInterceptor):
             try:
                 yield
             except asyncio.CancelledError:
-                call.code = grpc.StatusCode.CANCELLED
+                if call.code is grpc.StatusCode.OK:
+                    call.code = grpc.StatusCode.CANCELLED
                 raise
             finally:
                 seconds = time.perf_counter() - call.started
@@ -196,76 +198,62 @@ class Layers(grpc.aio.ServerInterceptor):
             set_caller(admitted)
             yield
 
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        limits = self._limits
-        if limits.running >= limits.concurrent_calls:
-            raise ResourceExhausted(
-                "TOO_MANY_CALLS",
-                "this server already works on {limit_value} calls; try again in a moment",
-                retry_after=RETRY_WHEN_FULL_SECONDS,
-                limit="DIFYRPC_MAX_CONCURRENT_CALLS",
-                limit_value=limits.concurrent_calls,
-            )
-        limits.running += 1
-        try:
+    @asynccontextmanager
+    async def _limited(self, call: Call) -> AsyncGenerator[None, None]:
+        """Holds a place; a colleague's call is part of one that has its place and was counted when it began."""
+        if call.context.peer().startswith(COLLEAGUE):
             yield
-        finally:
-            limits.running -= 1
-
-    def _reader(self, deserialise: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-        most = self._limits.message_bytes
-
-        def read(data: bytes) -> Any:
-            if len(data) > most:
-                raise _too_large(
-                    "REQUEST_TOO_LARGE", "the message has {size_bytes} bytes, more than {limit_value}", data, most
-                )
-            try:
-                return deserialise(data)
-            except DecodeError as error:
-                raise InvalidArgument(
-                    "MALFORMED_REQUEST", "the request's bytes are not a message of this contract"
-                ) from error
-
-        return read
-
-    def _writer(self, serialise: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-        most = self._limits.message_bytes
-
-        def write(response: Message) -> bytes:
-            data = serialise(response)
-            if len(data) > most:
-                raise _too_large(
-                    "RESPONSE_TOO_LARGE",
-                    "the answer has {size_bytes} bytes, more than {limit_value}; use the streaming call",
-                    data,
-                    most,
-                )
-            return data
-
-        return write
+            return
+        seconds_left = call.context.time_remaining()
+        begun = time.perf_counter()
+        self._gate.check_time(call.method.path, seconds_left)
+        with self._gate.place(call.tenant, call.method.service):
+            await self._gate.turn(call.tenant, call.method.service, seconds_left)
+            yield
+        self._gate.note_time(call.method.path, time.perf_counter() - begun)
 
 
 @asynccontextmanager
-async def _errors(call: Call) -> AsyncGenerator[None, None]:
+async def _errors(call: Call, metrics: CallMetrics) -> AsyncGenerator[None, None]:
     try:
         yield
     except grpc.aio.AbortError:
         raise
     except ServiceError as error:
+        if error.reason in (READER, SENDER):
+            metrics.count_stall(error.reason)
         await _abort(call, error)
-    except (asyncio.CancelledError, GeneratorExit):
+    except GeneratorExit:
         raise
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        await _break(call)  # something inside was cancelled, not the call: unanswered, its caller would wait for ever
     except Exception:  # noqa: BLE001  # the one place that answers for the unexpected
-        failures.exception("%s broke, request=%s", call.method.path, call.request_id)
-        template = "internal error; the server's log tells of request {request_id}"
-        await _abort(call, Internal("INTERNAL", template, request_id=call.request_id))
+        await _break(call)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _break(call: Call) -> None:
+    failures.exception("%s broke, request=%s", call.method.path, call.request_id)
+    template = "internal error; the server's log tells of request {request_id}"
+    await _abort(call, Internal("INTERNAL", template, request_id=call.request_id))
 
 
 async def _abort(call: Call, error: ServiceError) -> None:
     call.code = statuses.code_of(error)
-    await call.context.abort(call.code, error.message, statuses.trailers(error, call.request_id))
+    try:
+        async with asyncio.timeout(LAST_WORD_SECONDS):
+            await call.context.abort(call.code, error.message, statuses.trailers(error, call.request_id))
+    except grpc.aio.InternalError as gone:  # the call was reset meanwhile; gRPC would log each such error with a trace
+        raise asyncio.CancelledError from gone
+    except TimeoutError:
+        # The status stays queued behind the message that is not read. An error here would be answered a second time.
+        raise asyncio.CancelledError from None
 
 
 @asynccontextmanager
@@ -296,21 +284,6 @@ def _peer_identities(context: Any) -> Iterable[str]:
     properties = context.auth_context() or {}
     names = (*properties.get("x509_subject_alternative_name", ()), *properties.get("x509_common_name", ()))
     return [name.decode(errors="replace") for name in names]
-
-
-def _parse_one(read: Callable[[bytes], Any], data: bytes) -> Any:
-    return read(data)
-
-
-async def _parse_stream(read: Callable[[bytes], Any], data: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    async for part in data:
-        yield read(part)
-
-
-def _too_large(reason: str, template: str, data: bytes, most: int) -> ResourceExhausted:
-    return ResourceExhausted(
-        reason, template, limit="DIFYRPC_MAX_MESSAGE_BYTES", limit_value=most, size_bytes=len(data)
-    )
 
 
 def _why_not(path: str, method: Method | None, runnable: Container[str]) -> Unimplemented:

@@ -126,6 +126,7 @@ async def _prepare(database: Database) -> None:
 async def _apply(database: Database, migration: Migration, known: Iterable[Migration]) -> bool:
     async with database.connection() as connection:
         await connection.execute("SET LOCAL statement_timeout TO 0")
+        connection.patience_seconds = 0.0
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         if migration not in _missing(known, await _applied(connection)):
             return False

@@ -38,6 +38,10 @@ def _details(error: ServiceError) -> list[Message]:
         for violation in error.violations:
             bad.field_violations.add(field=violation.field, description=violation.description, reason=error.reason)
         details.append(bad)
+    if error.quota_of:
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=error.quota_of, description=error.message)
+        details.append(quota)
     if error.retry_after is not None:
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after * 1e9))

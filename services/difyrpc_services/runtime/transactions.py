@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import psycopg
-
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+from difyrpc_services.runtime.patience import Connection
 
 
 class Bound:

@@ -14,6 +14,7 @@ from difyrpc_client._calls import AsyncCalls, Calls
 from difyrpc_client._errors import DifyrpcError
 from difyrpc_client._files import GET, UPDATE
 from difyrpc_client._methods import Repeat, known_repeat, rpc
+from difyrpc_client._route import Routes
 from difyrpc_client._settings import CallOptions
 from difyrpc_client._upload import WRITE
 
@@ -77,10 +78,24 @@ class AsyncScript:
         pass
 
 
+class Leading:
+    """Leads every call to one transport; circuits and counts are its own."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._routes = Routes()
+
+    def of(self, service: str) -> Any:
+        return self._transport
+
+    def route(self, method: Any) -> Any:
+        return self._routes.of("scripted:1", method.path)
+
+
 @pytest.fixture
 def calls(fake_time):
     def make(script: Script, **options: Any) -> Calls:
-        return Calls(lambda service: script, CallOptions(**options), fake_time.clock)
+        return Calls(Leading(script), CallOptions(**options), fake_time.clock)
 
     return make
 
@@ -88,7 +103,7 @@ def calls(fake_time):
 @pytest.fixture
 def async_calls(fake_time):
     def make(script: Script, **options: Any) -> AsyncCalls:
-        return AsyncCalls(lambda service: AsyncScript(script), CallOptions(**options), fake_time.clock)
+        return AsyncCalls(Leading(AsyncScript(script)), CallOptions(**options), fake_time.clock)
 
     return make
 

@@ -10,7 +10,7 @@ import pytest
 from difyrpc.metrics.v1 import metrics_pb2 as pb
 from difyrpc.metrics.v1 import metrics_pb2_grpc, observation_pb2, usage_pb2
 from difyrpc_client import InvalidArgument, Observation, Retry, Unavailable, connect, connect_async
-from difyrpc_client._metrics import BATCH_SIZE
+from difyrpc_client._recording import BATCH_SIZE
 
 ADD = metrics_pb2_grpc.add_MetricsCollectorServicer_to_server
 
@@ -40,6 +40,11 @@ class Metrics(metrics_pb2_grpc.MetricsCollectorServicer):
         if self.after:
             self.refuse(context, self.after.pop(0))
         return pb.RecordResponse(committed_sequence=batch.sequence, repeated=batch.sequence <= known)
+
+    def RecordStream(self, requests, context):
+        for request in requests:
+            committed = self.Record(request, context).committed_sequence
+            yield pb.RecordStreamResponse(committed_sequence=committed)
 
     def QueryUsage(self, request, context):
         self.query = request.query

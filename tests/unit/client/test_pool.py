@@ -134,7 +134,7 @@ def test_threads_share_channels_without_making_more(world) -> None:
 def test_the_options_are_those_that_recover_fast() -> None:
     options = dict(channel_options(ENDPOINT))
     assert options["grpc.use_local_subchannel_pool"] == 1
-    assert options["grpc.max_reconnect_backoff_ms"] == 1000
+    assert options["grpc.max_reconnect_backoff_ms"] == 800
     assert options["grpc.keepalive_time_ms"] == 30_000
     assert options["grpc.max_receive_message_length"] == 64 * 1024 * 1024
     assert "retryPolicy" not in str(options["grpc.service_config"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from difyrpc_client import Cancelled, ConfigurationError, InvalidArgument, ResourceExhausted, Retry, Unavailable
 from difyrpc_client._errors import Aborted, DeadlineExceeded, DifyrpcError, Internal
-from difyrpc_client._retry import Resumption, passing, repeat, repeat_async
+from difyrpc_client._retry import UNWATCHED, Attempts, Clock, Resumption, passing, repeat, repeat_async
 
 
 class Calls:
@@ -29,6 +31,18 @@ class Calls:
 STEADY = Retry(attempts=4, wait_min=1, wait_max=3, factor=2, jitter=0)
 
 
+def after(first: DifyrpcError, deadline: float, clock: Clock) -> Attempts:
+    return Attempts(first, STEADY, deadline, UNWATCHED, clock)
+
+
+def again(send: Calls, attempts: Attempts) -> str:
+    return repeat(lambda: send(attempts.left()), attempts)
+
+
+async def again_async(send: Any, attempts: Attempts) -> str:
+    return await repeat_async(lambda: send(attempts.left()), attempts)
+
+
 def test_only_passing_errors_may_be_repeated() -> None:
     assert passing(Unavailable())
     assert passing(Cancelled())
@@ -39,47 +53,47 @@ def test_only_passing_errors_may_be_repeated() -> None:
 
 def test_waits_grow_to_the_cap(fake_time) -> None:
     send = Calls(Unavailable(), Unavailable())
-    assert repeat(send, Unavailable(), STEADY, 1100, fake_time.clock) == "answer"
+    assert again(send, after(Unavailable(), 1100, fake_time.clock)) == "answer"
     assert fake_time.sleeps == [1, 2, 3]
     assert send.left == [99, 97, 94]
 
 
 async def test_the_asynchronous_twin_waits_the_same(fake_time) -> None:
     send = Calls(Unavailable(), Unavailable())
-    assert await repeat_async(send.later, Unavailable(), STEADY, 1100, fake_time.clock) == "answer"
+    assert await again_async(send.later, after(Unavailable(), 1100, fake_time.clock)) == "answer"
     assert fake_time.sleeps == [1, 2, 3]
 
 
 def test_the_last_error_is_raised_after_all_attempts(fake_time) -> None:
     send = Calls(Unavailable("2"), Unavailable("3"), Unavailable("4"), Unavailable("5"))
     with pytest.raises(Unavailable, match="4") as caught:
-        repeat(send, Unavailable("1"), STEADY, 1100, fake_time.clock)
+        again(send, after(Unavailable("1"), 1100, fake_time.clock))
     assert caught.value.attempts == 4
     assert len(send.left) == 3
 
 
 def test_an_error_that_will_not_pass_ends_the_repetition(fake_time) -> None:
     with pytest.raises(InvalidArgument):
-        repeat(Calls(InvalidArgument()), Unavailable(), STEADY, 1100, fake_time.clock)
+        again(Calls(InvalidArgument()), after(Unavailable(), 1100, fake_time.clock))
     assert fake_time.sleeps == [1]
 
 
 def test_nothing_is_sent_after_the_deadline(fake_time) -> None:
     send = Calls(Unavailable(), Unavailable())
     with pytest.raises(Unavailable):
-        repeat(send, Unavailable(), STEADY, 1002.5, fake_time.clock)
+        again(send, after(Unavailable(), 1002.5, fake_time.clock))
     assert send.left == [1.5]
     assert fake_time.sleeps == [1]
 
 
 def test_the_servers_retry_info_is_obeyed_beyond_the_cap(fake_time) -> None:
-    repeat(Calls(), ResourceExhausted(retry_after=20), STEADY, 1100, fake_time.clock)
+    again(Calls(), after(ResourceExhausted(retry_after=20), 1100, fake_time.clock))
     assert 20 <= fake_time.sleeps[0] <= 22
 
 
 def test_a_wait_that_outlasts_the_deadline_is_not_begun(fake_time) -> None:
     with pytest.raises(Unavailable):
-        repeat(Calls(), Unavailable(retry_after=200), STEADY, 1100, fake_time.clock)
+        again(Calls(), after(Unavailable(retry_after=200), 1100, fake_time.clock))
     assert fake_time.sleeps == []
 
 
@@ -96,7 +110,7 @@ def test_values_out_of_range_are_named(wrong: dict[str, float]) -> None:
 
 
 def test_a_transfer_that_moves_on_is_given_new_tries(fake_time) -> None:
-    resumption = Resumption(Retry(attempts=2, wait_min=1, wait_max=1, jitter=0), 2000, fake_time.clock)
+    resumption = Resumption(Retry(attempts=2, wait_min=1, wait_max=1, jitter=0), 2000, clock=fake_time.clock)
     assert [resumption.after(Unavailable(), position) for position in (0, 5, 9)] == [1, 1, 1]
     with pytest.raises(Unavailable) as caught:
         resumption.after(Unavailable(), 9)
@@ -104,7 +118,7 @@ def test_a_transfer_that_moves_on_is_given_new_tries(fake_time) -> None:
 
 
 def test_a_transfer_ends_with_an_error_that_will_not_pass(fake_time) -> None:
-    resumption = Resumption(Retry(), 2000, fake_time.clock)
+    resumption = Resumption(Retry(), 2000, clock=fake_time.clock)
     with pytest.raises(Aborted):
         resumption.after(Aborted(), 0)
     assert resumption.after(Aborted(), 0, also=True) > 0

@@ -141,8 +141,8 @@ def test_arguments_stand_above_the_environment() -> None:
         ({"DIFYRPC_TLS_CA": "/none.pem"}, "TLS ca '/none.pem' cannot be read: No such file"),
         ({"DIFYRPC_TLS_CERTIFICATE": PEM}, "both certificate and key"),
         ({"DIFYRPC_TOKEN": "a", "DIFYRPC_TOKEN_FILE": "b"}, "both set"),
-        ({"DIFYRPC_TARGET": "https://host"}, "'https://host' is a URL"),
-        ({"DIFYRPC_VECTORS_TARGET": "http://host"}, "'http://host' is a URL"),
+        ({"DIFYRPC_TARGET": "https://"}, "'https://' is no address"),
+        ({"DIFYRPC_VECTORS_TARGET": "http://host:port"}, "'http://host:port' is no address"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(env: dict[str, str], named: str) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 import difyrpc_client
 import difyrpc_client.testing
-from difyrpc_client import _calls, _client, _documents, _files, _files_async, _metrics, _vectors, _vectors_async
+from difyrpc_client import (
+    _calls,
+    _client,
+    _documents,
+    _files,
+    _files_async,
+    _metrics,
+    _sequenced,
+    _vectors,
+    _vectors_async,
+)
 
 TWINS = [
     (_client.Dify, _client.AsyncDify),
@@ -19,9 +29,16 @@ TWINS = [
     (_metrics.Metrics, _metrics.AsyncMetrics),
     (_metrics.Writer, _metrics.AsyncWriter),
     (_vectors.Vectors, _vectors_async.AsyncVectors),
+    (_sequenced.Line, _sequenced.AsyncLine),
     (_calls.Calls, _calls.AsyncCalls),
 ]
-WIDER = {"upload": {"source"}, "upsert": {"points"}, "with_options": {"token"}, "stream": {"requests"}}
+WIDER = {
+    "upload": {"source"},
+    "upsert": {"points"},
+    "upsert_stream": {"points"},
+    "with_options": {"token"},
+    "stream": {"requests"},
+}
 
 
 @pytest.mark.parametrize("module", [difyrpc_client, difyrpc_client.testing])

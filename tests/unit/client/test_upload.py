@@ -141,6 +141,20 @@ def test_an_upload_without_progress_is_given_up_and_can_be_taken_up_later(upload
     assert len(server.request_ids) == 1
 
 
+def test_the_name_of_an_upload_is_told_before_its_first_byte(upload, refuse) -> None:
+    server, told = Files(refuse), []
+    upload(CONTENT, server=server, started=lambda name: told.append((name, bytes(server.data))))
+    upload(CONTENT, server=server, resume="uploads/1", started=lambda name: told.append((name, b"again")))
+    assert told == [("uploads/1", b"")]
+
+
+async def test_the_asynchronous_client_tells_the_name_too(serve, refuse) -> None:
+    told: list[str] = []
+    async with connect_async(serve((ADD, Files(refuse)))) as dify:
+        await dify.files.upload(CONTENT, name="x.bin", started=told.append)
+    assert told == ["uploads/1"]
+
+
 def test_no_try_begins_after_the_deadline(upload, fake_time, refuse) -> None:
     server = Files(refuse, *[0] * 9)
     with pytest.raises(Unavailable):

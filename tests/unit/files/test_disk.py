@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -128,3 +130,31 @@ async def test_the_identity_stays(blobs: DiskBlobs, tmp_path: Path) -> None:
 async def test_the_probe_tells_the_free_space_and_leaves_nothing(blobs: DiskBlobs, tmp_path: Path) -> None:
     assert "GB free" in await blobs.probe()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+class SlowDisk(DiskBlobs):
+    """Takes until `go` to open a part that it has locked."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, threads=1)
+        self.locked, self.go = threading.Event(), threading.Event()
+
+    def _locked(self, place: Place, path: Path) -> int:
+        file = super()._locked(place, path)
+        self.locked.set()
+        assert self.go.wait(20)
+        return file
+
+
+async def test_a_call_that_ends_while_its_part_is_opened_leaves_no_lock_behind(tmp_path: Path) -> None:
+    blobs = SlowDisk(tmp_path / "files")
+    await blobs.open()
+    opening = asyncio.create_task(blobs.write(PLACE, 0))
+    assert await asyncio.to_thread(blobs.locked.wait, 20)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    blobs.go.set()
+    await blobs.run(lambda: None)  # the one thread is free again
+    await (await blobs.write(PLACE, 0)).close()
+    await blobs.close()

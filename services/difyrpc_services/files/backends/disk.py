@@ -58,14 +58,15 @@ class DiskBlobs:
 
     async def write(self, place: Place, committed: int, checkpoint: object | None = None) -> DiskWriter:
         """Opens a place for writing at `committed`, dropping what lies behind it."""
-        writer = await self.run(self._writer, place, committed, checkpoint)
+        writer = await self._kept(self.begin(self._writer, place, committed, checkpoint), DiskWriter.let_go)
         self._writers.add(writer)
         return writer
 
     async def read(self, place: Place) -> DiskReader | None:
         """Opens a sealed place for reading; None if there is none."""
         try:
-            return DiskReader(self, await self.run(os.open, self._blob(place), os.O_RDONLY))
+            opening = self.begin(os.open, self._blob(place), os.O_RDONLY)
+            return DiskReader(self, await self._kept(opening, os.close))
         except FileNotFoundError:
             return None
 
@@ -109,6 +110,14 @@ class DiskBlobs:
                 raise Unavailable(
                     "DISK_BROKEN", "{store} cannot be used: {fault}", store=self.describe(), fault=error.strerror
                 ) from error
+            raise
+
+    async def _kept(self, opening: asyncio.Future[Answer], close: Callable[[Answer], None]) -> Answer:
+        """Answers what begun work opened; closes it where the call is cancelled meanwhile, as nobody else could."""
+        try:
+            return await self.outcome(asyncio.shield(opening))
+        except asyncio.CancelledError:
+            opening.add_done_callback(lambda opened: None if _failed(opened) else close(opened.result()))
             raise
 
     def forget(self, writer: DiskWriter) -> None:
@@ -192,6 +201,10 @@ class DiskBlobs:
         finally:
             path.unlink(missing_ok=True)
         return f"{self.describe()}, {shutil.disk_usage(self._root).free / 1e9:.1f} GB free"
+
+
+def _failed(work: asyncio.Future[Any]) -> bool:
+    return work.cancelled() or work.exception() is not None
 
 
 def _names(folder: Path) -> list[str]:

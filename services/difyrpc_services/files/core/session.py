@@ -38,6 +38,7 @@ class Session:
         self._work: asyncio.Task[Any] | None = None
         self._syncing: asyncio.Task[None] | None = None
         self._feeding: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self.committed = writer.position
@@ -108,22 +109,27 @@ class Session:
     async def stop(self, reason: ServiceError | None = None, *, keep: bool = True) -> None:
         """Ends the writing and lets go; a call that still writes gets `reason`. May be repeated.
 
-        With `keep` what came is made durable and noted first, as far as that is still possible.
+        With `keep` what came is made durable and noted first, as far as that is still possible. A caller that is
+        cancelled leaves it running: a place that nobody lets go of is locked until the server ends.
         """
         self._error = self._error or reason
         self._moved.set()
+        self._stopping = asyncio.create_task(self._stop(asyncio.current_task(), keep))
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self, caller: asyncio.Task[Any] | None, keep: bool) -> None:
         async with self._closing:
             if not self._closed:
-                await self._end_feeding()
+                await self._end_feeding(caller)
                 if keep:
                     await self._keep_what_came()
                 self.checkpoint = await self._writer.close()
                 self._closed = True
 
-    async def _end_feeding(self) -> None:
+    async def _end_feeding(self, caller: asyncio.Task[Any] | None) -> None:
         self._disarm()
         feeding = self._feeding
-        if feeding and feeding is not asyncio.current_task():
+        if feeding and feeding is not caller:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
         if self._work:

@@ -21,7 +21,7 @@ from difyrpc_client._errors import (
 State = Literal["closed", "half_open", "open"]
 
 SLICE_SECONDS = 1  # outcomes are counted by slices of this length
-LONGEST_WINDOW_SECONDS = 600.0  # for so long they are kept
+LONGEST_WINDOW_SECONDS = 600.0  # for so long they may be kept
 ILL = (Unavailable, DeadlineExceeded, Cancelled, Internal, Unknown)  # other errors are answers of a healthy server
 OWN = (ConfigurationError, TLSError)  # of this client's settings; they say nothing of the server to others
 
@@ -73,6 +73,7 @@ class Circuit:
         """How it stands."""
         self._target = target
         self._method = method
+        self._window = 0.0  # the longest that a breaker has asked for
         self._slice = _Slice(-1)
         self._slices: deque[_Slice] = deque()
         self._open_until = 0.0
@@ -91,7 +92,7 @@ class Circuit:
     def leave(self, now: float, error: BaseException | None, breaker: Breaker, *, tries: bool) -> None:
         """Takes how a call ended; what is no error of the server says nothing."""
         if error is None and not tries:
-            self._count(now, False)
+            self._count(now, False, breaker)
             return
         tries = tries and self.state == "half_open"  # else another has tried since then
         if error is not None and (not isinstance(error, DifyrpcError) or isinstance(error, OWN)):
@@ -99,7 +100,7 @@ class Circuit:
                 self._open_until = now  # nothing was learnt: the next call tries
             return
         ill = isinstance(error, ILL)
-        self._count(now, ill)
+        self._count(now, ill, breaker)
         if tries and not ill:
             self._close()
         elif ill and (tries or (self.state == "closed" and self._fails(now, breaker))):
@@ -109,9 +110,10 @@ class Circuit:
         """Answers the seconds until a call may be made, 0 while it is closed."""
         return 0.0 if self.state == "closed" else max(0.0, self._open_until - now)
 
-    def _count(self, now: float, ill: bool) -> None:
+    def _count(self, now: float, ill: bool, breaker: Breaker) -> None:
         current, number = self._slice, int(now / SLICE_SECONDS)
         if current.number != number:
+            self._window = max(self._window, breaker.window_seconds)
             current = self._begin_slice(number)
         current.calls += 1
         current.failures += ill
@@ -119,7 +121,7 @@ class Circuit:
     def _begin_slice(self, number: int) -> _Slice:
         self._slice = _Slice(number)
         self._slices.append(self._slice)
-        while self._slices[0].number < number - LONGEST_WINDOW_SECONDS / SLICE_SECONDS:
+        while self._slices[0].number < number - self._window / SLICE_SECONDS:
             self._slices.popleft()
         return self._slice
 

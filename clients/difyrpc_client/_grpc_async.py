@@ -54,6 +54,11 @@ class LoopPool:
         self._replaced: set[Endpoint] = set()
         self._turn = 0
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether nobody uses it now."""
+        return not self._users
+
     def acquire(self, endpoint: Endpoint) -> None:
         """Counts one more user."""
         self._users[endpoint] = self._users.get(endpoint, 0) + 1
@@ -157,8 +162,11 @@ class AsyncGrpcTransport:
     async def close(self) -> None:
         """Gives the channels back."""
         pool, self._pool, self._closed = self._pool, None, True
-        if pool is not None and self._loop is asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if pool is not None and self._loop is loop:
             await pool.release(self._endpoint)
+            if pool.is_unused and _pools.get(loop) is pool:
+                del _pools[loop]  # grpc may keep the loop for a while, and with it what hangs on it
 
     def _connection(self) -> AsyncConnection:
         loop = asyncio.get_running_loop()

@@ -30,20 +30,20 @@ NUMBERS = itertools.count()
 
 
 def connecting() -> None:
-    with connect(TARGET, env={}) as dify:
+    with connect(TARGET, breaker=False, env={}) as dify:
         dify.files.get("files/one")
 
 
 def new_channels() -> None:
     """Every client has a channel of its own, and the pool believes that a minute has passed since the last one."""
     now = next(NUMBERS)
-    PROCESS_POOL._now = lambda: now * (IDLE_SECONDS + 1)
-    with connect(TARGET, max_message_bytes=(1 << 20) + now % 1000, channels=1, env={}) as dify:
+    PROCESS_POOL.now = lambda: now * (IDLE_SECONDS + 1)
+    with connect(TARGET, max_message_bytes=(1 << 20) + now % 1000, channels=1, breaker=False, env={}) as dify:
         dify.files.get("files/one")
 
 
 def leaving_streams() -> None:
-    with connect(TARGET, env={}) as dify:
+    with connect(TARGET, breaker=False, env={}) as dify:
         pieces = dify.files.iter_bytes("files/one")
         assert next(pieces) == b"x"
         pieces.close()
@@ -52,7 +52,7 @@ def leaving_streams() -> None:
 
 
 def running_out_of_time() -> None:
-    with connect(TARGET, retry=ONCE, env={}) as dify:
+    with connect(TARGET, retry=ONCE, breaker=False, env={}) as dify:
         with suppress(DeadlineExceeded):
             dify.files.get("files/stuck", timeout=SHORT_SECONDS)
         with suppress(DeadlineExceeded):
@@ -60,19 +60,19 @@ def running_out_of_time() -> None:
 
 
 def cancelling() -> None:
-    with channel(TARGET, env={}) as opened:
+    with channel(TARGET, breaker=False, env={}) as opened:
         stub = rpc.FileStorageStub(opened)
         stub.GetFile.future(pb.GetFileRequest(name="files/stuck")).cancel()
         stub.DownloadFile(pb.DownloadFileRequest(name="files/stuck")).cancel()
 
 
 def calling_nobody() -> None:
-    with connect(DEAD, retry=ONCE, env={}) as dify, suppress(Unavailable):
+    with connect(DEAD, retry=ONCE, breaker=False, env={}) as dify, suppress(Unavailable):
         dify.files.get("files/one")
 
 
 def breaking_uploads() -> None:
-    with channel(TARGET, env={}) as opened, suppress(grpc.RpcError):
+    with channel(TARGET, breaker=False, env={}) as opened, suppress(grpc.RpcError):
         rpc.FileStorageStub(opened).UploadFile(_broken_off())
 
 
@@ -83,19 +83,19 @@ def _broken_off() -> Iterator[pb.UploadFileRequest]:
 
 
 async def connecting_async() -> None:
-    async with connect_async(TARGET, env={}) as dify:
+    async with connect_async(TARGET, breaker=False, env={}) as dify:
         await dify.files.get("files/one")
 
 
 async def leaving_streams_async() -> None:
-    async with connect_async(TARGET, env={}) as dify:
+    async with connect_async(TARGET, breaker=False, env={}) as dify:
         pieces = dify.files.iter_bytes("files/one")
         assert await anext(pieces) == b"x"
         await pieces.aclose()
 
 
 async def running_out_of_time_async() -> None:
-    async with connect_async(TARGET, retry=ONCE, env={}) as dify:
+    async with connect_async(TARGET, retry=ONCE, breaker=False, env={}) as dify:
         with suppress(DeadlineExceeded):
             await dify.files.get("files/stuck", timeout=SHORT_SECONDS)
         with suppress(DeadlineExceeded):
@@ -103,7 +103,7 @@ async def running_out_of_time_async() -> None:
 
 
 async def cancelling_async() -> None:
-    async with connect_async(TARGET, env={}) as dify:
+    async with connect_async(TARGET, breaker=False, env={}) as dify:
         await dify.files.get("files/one")
         tasks = [
             asyncio.ensure_future(dify.files.get("files/stuck")),
@@ -116,7 +116,7 @@ async def cancelling_async() -> None:
 
 
 async def calling_nobody_async() -> None:
-    async with connect_async(DEAD, retry=ONCE, env={}) as dify:
+    async with connect_async(DEAD, retry=ONCE, breaker=False, env={}) as dify:
         with suppress(Unavailable):
             await dify.files.get("files/one")
 
@@ -150,7 +150,8 @@ def held() -> dict[str, Any]:
         "threads": process.num_threads(),
         "python_threads": threading.active_count(),
         "rss_bytes": process.memory_info().rss,
-        "objects": sum(number for name, number in kinds.items() if name.split(".")[0] in ("difyrpc_client", "grpc")),
+        "objects": sum(number for name, number in kinds.items() if name.startswith("difyrpc_client")),
+        "objects_of_grpc": sum(number for name, number in kinds.items() if name.startswith("grpc")),
         "channels": PROCESS_POOL.size(),
     }
 

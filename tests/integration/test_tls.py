@@ -19,7 +19,7 @@ from scripted import Scene, Scripted, scene
 from serving import running
 
 from difyrpc.files.v1 import files_pb2, files_pb2_grpc
-from difyrpc_client import TLS, Retry, TLSError, Unauthenticated, channel, channel_async, connect, connect_async
+from difyrpc_client import TLS, Retry, Unauthenticated, Unavailable, channel, channel_async, connect, connect_async
 from difyrpc_client import _tls as client_tls
 from difyrpc_client._download import DOWNLOAD
 from difyrpc_client._grpc import GrpcTransport
@@ -97,7 +97,7 @@ def get(target: str, tls: TLS) -> str:
 async def is_let_in(target: str, tls: TLS) -> bool:
     try:
         return await asyncio.to_thread(get, target, tls) == "files/a"
-    except TLSError:
+    except Unavailable:  # a TLSError, or at the moment of a change what the connection before it ended with
         return False
 
 

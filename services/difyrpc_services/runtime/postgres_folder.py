@@ -29,6 +29,15 @@ SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
 """The longest path of a socket: sun_path of sys/un.h, less its end mark."""
 
+BECOME = """
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[1]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Runs the program of its third argument as the user and group of the first two."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
@@ -44,6 +53,15 @@ class Account:
     def arguments(self) -> dict[str, Any]:
         """What `subprocess` needs to start a program as this user."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
+
+    @property
+    def becoming(self) -> list[str]:
+        """What stands before a command to run it as this user.
+
+        With a user of its own `subprocess` forks by Python's fork, and what gRPC does at a fork aborts the child where
+        calls are under way; a command like any other is started past it.
+        """
+        return [sys.executable, "-ISc", BECOME, str(self.uid), str(self.gid)] if self.switch else []
 
 
 def make_state(state: Path) -> None:
@@ -178,7 +196,7 @@ def initialise(installation: Path, data: Path, password: str, account: Account) 
 
 def _run(command: list[str], account: Account) -> subprocess.CompletedProcess[str]:
     done: subprocess.CompletedProcess[str] = subprocess.run(
-        command,
+        [*account.becoming, *command],
         check=False,
         capture_output=True,
         text=True,
@@ -186,7 +204,6 @@ def _run(command: list[str], account: Account) -> subprocess.CompletedProcess[st
         env=bare_environment(),
         stdin=subprocess.DEVNULL,
         umask=0o077,
-        **account.arguments,
     )
     return done
 

@@ -164,8 +164,9 @@ def tidy(plan: Mapping[str, Any]) -> None:
 
 
 def ended(_number: int, _frame: object) -> None:
-    """Ends a wait when the server has ended by itself."""
-    raise ServerEnded
+    """Ends a wait when the server has ended by itself; that it was stopped or goes on is told by the same signal."""
+    if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+        raise ServerEnded
 
 
 if __name__ == "__main__":

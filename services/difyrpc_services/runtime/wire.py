@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
+import grpc
 from google.protobuf.message import DecodeError, Message
 
 from difyrpc_services.runtime.errors import InvalidArgument, ResourceExhausted
@@ -70,7 +71,8 @@ async def send(context: Any, responses: Any, write: Callable[[Any], bytes], pati
         async for response in responses:
             data = write(response)
             if not is_begun:  # alone: after a first message that got stuck, gRPC would send them a second time
-                await context.send_initial_metadata(())
+                with suppress(grpc.aio.UsageError):  # the method has sent them itself
+                    await context.send_initial_metadata(())
                 is_begun = True
             patience.wait_for(READER)
             await context.write(data)

@@ -6,9 +6,10 @@ import time
 import weakref
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 from typing import Any
 
-from difyrpc_client._errors import DeadlineExceeded, DifyrpcError, Internal, Unavailable, Unknown
+from difyrpc_client._errors import DeadlineExceeded, DifyrpcError, Internal, TLSError, Unavailable, Unknown
 from difyrpc_client._http_codec import CODECS
 from difyrpc_client._http_connect import (
     COMPRESSED,
@@ -135,11 +136,24 @@ class HttpTransport:
         except DeadlinePassed:
             raise DeadlineExceeded("Deadline Exceeded", request_id=request_id) from None
         except Broken as error:
-            where = f"{self._target}{self._route.through()}"
-            raise Unavailable(f"{where}: {error}", request_id=request_id) from error
+            raise _broken(error, f"{self._target}{self._route.through()}", request_id) from error
         except DifyrpcError as error:
             error.request_id = error.request_id or request_id
             raise
+
+
+def _broken(error: Broken, where: str, request_id: str) -> Unavailable:
+    """Answers the error of a connection that broke or was not made; a certificate that is not trusted stays so."""
+    if not isinstance(error.__cause__, SSLCertVerificationError):
+        return Unavailable(f"{where}: {error}", request_id=request_id)
+    from difyrpc_client._diagnosis import SAID_BY_OPENSSL, UNTRUSTED
+
+    return TLSError(
+        f"{where}: {error}; give its authority as TLS(ca=…) or DIFYRPC_TLS_CA, and its name as TLS(server_name=…)",
+        reason=SAID_BY_OPENSSL.get(error.__cause__.verify_code, UNTRUSTED),
+        metadata={"target": where},
+        request_id=request_id,
+    )
 
 
 def _readable(answer: Answer) -> bytes:

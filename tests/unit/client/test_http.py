@@ -31,6 +31,7 @@ from difyrpc_client import (
     PermissionDenied,
     ResourceExhausted,
     Retry,
+    TLSError,
     Unauthenticated,
     Unavailable,
     Unknown,
@@ -537,10 +538,12 @@ def test_tls_is_spoken_with_the_given_authority(authority: trustme.CA) -> None:
         assert get(server, tls=TLS(ca=ca)).display_name == "x"
     with RawServer(message(FILE), tls=server_tls(authority, "other.example")) as server:
         assert get(server, tls=TLS(ca=ca, server_name="other.example")).display_name == "x"
-        with pytest.raises(Unavailable, match="Hostname mismatch"):
+        with pytest.raises(TLSError, match="Hostname mismatch") as named:
             get(server, tls=TLS(ca=ca))
-        with pytest.raises(Unavailable, match="unable to get local issuer certificate"):
+        with pytest.raises(TLSError, match="unable to get local issuer certificate") as signed:
             get(server)
+    assert (named.value.reason, named.value.attempts) == ("SERVER_CERTIFICATE_NAME", 1)
+    assert (signed.value.reason, signed.value.attempts) == ("SERVER_CERTIFICATE_UNTRUSTED", 1)
 
 
 def test_a_connection_with_tls_is_used_again(authority: trustme.CA) -> None:

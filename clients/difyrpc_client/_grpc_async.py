@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
@@ -13,7 +14,7 @@ import grpc
 import grpc.aio
 
 from difyrpc_client._diagnosis import Doctor, got_no_connection, with_new_files
-from difyrpc_client._errors import DifyrpcError
+from difyrpc_client._errors import ConfigurationError, DifyrpcError
 from difyrpc_client._grpc import typed
 from difyrpc_client._methods import Method, Req, Res
 from difyrpc_client._pool import Options, channel_options, multicallable
@@ -96,6 +97,19 @@ class LoopPool:
 
 
 _pools: weakref.WeakKeyDictionary[Loop, LoopPool] = weakref.WeakKeyDictionary()
+
+
+class _Fork:
+    """What was open when this process was forked."""
+
+    was_unclean = False
+
+
+def _note_fork() -> None:
+    _Fork.was_unclean = _Fork.was_unclean or bool(_pools)
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 def pool_of(loop: Loop) -> LoopPool:
@@ -198,6 +212,11 @@ class AsyncGrpcTransport:
     def _enter(self, loop: Loop) -> None:
         if self._closed:
             raise ValueError("the client is closed")
+        if _Fork.was_unclean:
+            raise ConfigurationError(
+                "this process was forked while an asynchronous client was open, and grpc would hang here; "
+                "open clients after the fork, or start the process by spawn"
+            )
         self._loop, self._pool = loop, pool_of(loop)
         self._pool.acquire(self._endpoint)
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from difyrpc_client import Dify, channel, connect, connect_async
+from difyrpc_client import ConfigurationError, Dify, channel, connect, connect_async
 from difyrpc_client._pool import PROCESS_POOL
 
 SCENARIO, TARGET = sys.argv[1:3]
@@ -133,6 +133,25 @@ def with_generated_stubs() -> Any:
 def between_loops() -> Any:
     """One client, used in a loop of the parent, then in loops of a child and of the parent."""
     return [asyncio.run(one_call()), in_child(lambda: asyncio.run(one_call())), asyncio.run(one_call())]
+
+
+def with_an_open_asynchronous_client() -> Any:
+    """The child inherits channels of grpc.aio, beside which grpc cannot make others."""
+    return asyncio.run(_with_open())
+
+
+async def _with_open() -> Any:
+    async with connect_async(TARGET, timeout=SECONDS, env={}) as dify:
+        await dify.files.get("files/before")
+        child = in_child(_refused, leave=os._exit)
+        return [child, (await dify.files.get("files/parent")).name]
+
+
+def _refused() -> str:
+    try:
+        return asyncio.run(one_call())
+    except ConfigurationError as error:
+        return str(error)
 
 
 async def one_call() -> str:

@@ -110,3 +110,11 @@ async def test_a_channel_for_generated_stubs_works_in_the_child(at: Scene) -> No
 
 async def test_loops_before_a_fork_leave_those_after_it_alone(at: Scene) -> None:
     assert await answer_of("between_loops", at.target, {}) == ["files/one", ["files/one", 0], "files/one"]
+
+
+async def test_an_asynchronous_client_in_a_child_of_an_open_one_says_why_it_cannot_be(at: Scene) -> None:
+    async with forks("with_an_open_asynchronous_client", at.target, {}) as process:
+        (said, code), name = await answer(process)
+    assert code == 0
+    assert "forked while an asynchronous client was open" in said
+    assert name == "files/parent"

@@ -43,9 +43,8 @@ class Breaker:
     window_seconds: float = 30.0
     """How far back outcomes count, 1 to 600 seconds."""
     open_seconds: float = 5.0
-    """How long calls are refused before one may try; doubled each time that one fails."""
-    longest_open_seconds: float = 60.0
-    """The most that doubling leads to."""
+    """How long calls are refused before one may try; it is not doubled, since one call is little load, and what is well
+    again shall soon be called."""
 
     def __post_init__(self) -> None:
         _check("failure_rate", self.failure_rate, 0 < self.failure_rate <= 1, "above 0, to 1")
@@ -53,8 +52,6 @@ class Breaker:
         fits = SLICE_SECONDS <= self.window_seconds <= LONGEST_WINDOW_SECONDS
         _check("window_seconds", self.window_seconds, fits, f"{SLICE_SECONDS} to {LONGEST_WINDOW_SECONDS:.0f}")
         _check("open_seconds", self.open_seconds, self.open_seconds > 0, "above 0")
-        fits = self.longest_open_seconds >= self.open_seconds
-        _check("longest_open_seconds", self.longest_open_seconds, fits, "at least open_seconds")
 
 
 def _check(name: str, value: float, good: bool, choices: str) -> None:
@@ -77,7 +74,6 @@ class Circuit:
         self._slice = _Slice(-1)
         self._slices: deque[_Slice] = deque()
         self._open_until = 0.0
-        self._openings = 0  # without a success between them
 
     def enter(self, now: float, breaker: Breaker) -> bool:
         """Lets a call begin and answers whether it is the one that tries; raises CircuitOpen."""
@@ -135,15 +131,12 @@ class Circuit:
         return sum(one.calls for one in counted), sum(one.failures for one in counted)
 
     def _open(self, now: float, breaker: Breaker) -> None:
-        seconds = min(breaker.longest_open_seconds, breaker.open_seconds * 2**self._openings)
-        self._openings = min(self._openings + 1, 30)
-        self._open_until = now + seconds
+        self._open_until = now + breaker.open_seconds
         self.state = "open"
 
     def _close(self) -> None:
         self._slice = _Slice(-1)
         self._slices.clear()
-        self._openings = 0
         self.state = "closed"
 
     def _refusal(self, now: float, breaker: Breaker) -> CircuitOpen:

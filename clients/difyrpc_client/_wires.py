@@ -13,20 +13,12 @@ from difyrpc_client._settings import Endpoint, Settings
 from difyrpc_client._transport import AsyncTransport, Transport, open_async_transport, open_transport
 
 
-class ClientWires:
-    """The transports of one client, one an address, made when a service is first called."""
+class _Routes:
+    """The routes of one client, which it shares with the others of the process."""
 
-    def __init__(self, settings: Settings, open_one: Callable[[Endpoint], Transport] = open_transport) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open = open_one
-        self._by_service: dict[str, Transport] = {}
         self._routes: dict[str, Route] = {}
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def of(self, service: str) -> Transport:
-        """Answers the transport of a service; ValueError after `close`."""
-        return self._by_service.get(service) or self._made(service)
 
     def route(self, method: Method[Any, Any]) -> Route:
         """Answers what the process knows of a method where this client calls it."""
@@ -35,6 +27,21 @@ class ClientWires:
             target = self._settings.target_of(method.service)
             found = self._routes[method.path] = PROCESS_ROUTES.of(target, method.path)
         return found
+
+
+class ClientWires(_Routes):
+    """The transports and routes of one client; may be used by several threads."""
+
+    def __init__(self, settings: Settings, open_one: Callable[[Endpoint], Transport] = open_transport) -> None:
+        super().__init__(settings)
+        self._open = open_one
+        self._by_service: dict[str, Transport] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def of(self, service: str) -> Transport:
+        """Answers the transport of a service; ValueError after `close`."""
+        return self._by_service.get(service) or self._made(service)
 
     def close(self) -> None:
         """Closes all of them."""
@@ -54,16 +61,15 @@ class ClientWires:
             return self._by_service[service]
 
 
-class AsyncClientWires:
+class AsyncClientWires(_Routes):
     """The same for the event loop."""
 
     def __init__(
         self, settings: Settings, open_one: Callable[[Endpoint], AsyncTransport] = open_async_transport
     ) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._open = open_one
         self._by_service: dict[str, AsyncTransport] = {}
-        self._routes: dict[str, Route] = {}
         self._closed = False
 
     def of(self, service: str) -> AsyncTransport:
@@ -74,14 +80,6 @@ class AsyncClientWires:
             target = self._settings.target_of(service)
             self._by_service[service] = self._open(replace(self._settings.endpoint, target=target))
         return self._by_service[service]
-
-    def route(self, method: Method[Any, Any]) -> Route:
-        """Answers what the process knows of a method where this client calls it."""
-        found = self._routes.get(method.path)
-        if found is None:
-            target = self._settings.target_of(method.service)
-            found = self._routes[method.path] = PROCESS_ROUTES.of(target, method.path)
-        return found
 
     async def close(self) -> None:
         """Closes all of them."""

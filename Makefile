@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check protos settings baseline lint types e2e faults bench-client clean
+.PHONY: demo test check protos settings baseline lint types e2e faults bench-client bench-shedding clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/difyrpc demo
@@ -37,6 +37,10 @@ faults: $(VENV)/.installed-dev
 # Side by side with the bare gRPC stub and with FastAPI; prints ratios. Wants a quiet machine.
 bench-client: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.client
+
+# How much a server still does under more load than it can bear, with shedding and without.
+bench-shedding: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.shedding
 
 protos: $(VENV)/.installed-dev
 	$(BIN)/buf format protos --write

@@ -19,7 +19,7 @@ from difyrpc.files.v1 import files_pb2
 from difyrpc.files.v1.files_pb2_grpc import FileStorageStub
 
 MIB = 1 << 20
-WITHOUT_SHEDDING = {"DIFYRPC_SHED_LAG_SECONDS": "0", "DIFYRPC_SHED_MEMORY_PERCENT": "0"}
+WITHOUT_SHEDDING = {"DIFYRPC_SHED_WAIT_SECONDS": "0", "DIFYRPC_SHED_MEMORY_PERCENT": "0"}
 """A busy machine must not look like an attack that succeeded."""
 ASK_SECONDS = 0.05
 WAIT_SECONDS = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from difyrpc_services.runtime.limits import Limits
 from difyrpc_services.runtime.server import Server, ServerSettings
 from difyrpc_services.runtime.service import Service
 
-CALM = {"DIFYRPC_SHED_LAG_SECONDS": "0"}  # a machine that runs other tests too is late for its own reasons
+CALM = {"DIFYRPC_SHED_WAIT_SECONDS": "0"}  # a machine that runs other tests too is late for its own reasons
 
 
 class Scripted(files_pb2_grpc.FileStorageServicer):
@@ -77,6 +78,7 @@ class Scene:
     server: Server
     health: Health
     limits: Limits
+    layers: Layers
     registry: CollectorRegistry
     target: str
 
@@ -117,19 +119,28 @@ async def scene(
         replay=replay,
         gate=admission.gate(limits, metrics, registry),
     )
-    server = Server(settings=settings, services=[service], layers=layers, health=health, registry=registry)
-    await server.start()
-    host = settings.listen.rpartition(":")[0]
-    try:
-        yield Scene(
-            servicer=servicer,
-            server=server,
+    with tempfile.TemporaryDirectory(prefix="difyrpc-") as folder:
+        server = Server(
+            settings=settings,
+            services=[service],
+            layers=layers,
             health=health,
-            limits=limits,
             registry=registry,
-            target=f"{host}:{server.port}",
+            peer_address=f"unix:{folder}/peers.sock",
         )
-    finally:
-        servicer.release.set()
-        await server.stop()
-        await admission.close()
+        await server.start()
+        host = settings.listen.rpartition(":")[0]
+        try:
+            yield Scene(
+                servicer=servicer,
+                server=server,
+                health=health,
+                limits=limits,
+                layers=layers,
+                registry=registry,
+                target=f"{host}:{server.port}",
+            )
+        finally:
+            servicer.release.set()
+            await server.stop()
+            await admission.close()

@@ -8,7 +8,6 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -183,7 +182,7 @@ async def test_a_call_of_one_service_to_another_in_the_process_is_counted_once(d
 class Busy(Scripted):
     """Keeps the event loop busy in each call, step by step."""
 
-    steps, step_seconds = 3, 0.03
+    steps, step_seconds = 4, 0.02
 
     async def GetFile(self, request: Any, context: Any) -> files_pb2.GetFileResponse:
         for _ in range(self.steps):
@@ -194,44 +193,111 @@ class Busy(Scripted):
         return await super().GetFile(request, context)
 
 
-async def test_a_busy_server_sheds_new_calls_ends_those_it_let_in_and_recovers_by_itself():
-    env = {"DIFYRPC_SHED_LAG_SECONDS": "0.02", "DIFYRPC_SHED_MEMORY_PERCENT": "0"}
+async def test_a_server_whose_queue_stands_refuses_new_calls_ends_those_it_let_in_and_recovers_by_itself():
+    env = {"DIFYRPC_SHED_WAIT_SECONDS": "0.1", "DIFYRPC_SHED_MEMORY_PERCENT": "0"}
     outcomes: Counter[str] = Counter()
-    waits: set[float] = set()
-    codes: set[grpc.StatusCode] = set()
-    async with scene(env=env, servicer=Busy()) as at, at.channel() as channel, AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(at.channel()) for _ in range(4)]
+    errors: list[grpc.aio.AioRpcError] = []
+    async with (
+        asyncio.timeout(WAIT_SECONDS),
+        scene(env=env, servicer=Busy(), doorkeeper=by_tenant()) as at,
+        at.channel() as channel,
+    ):
 
-        async def press(number: int) -> None:
-            while outcomes["SERVER_OVERLOADED"] < 10:
+        async def press() -> None:
+            while outcomes["SERVER_OVERLOADED"] < 40:
                 try:
-                    await get(channels[number % 4])
+                    await get(channel, "acme")
                     outcomes["OK"] += 1
                 except grpc.aio.AioRpcError as error:
                     outcomes[reason(error)] += 1
-                    codes.add(error.code())
-                    waits.add(retry_seconds(error))
+                    errors.append(error)
 
-        pressing = asyncio.gather(*(press(number) for number in range(16)))
-        healthy = 0
+        pressing = asyncio.gather(*(press() for _ in range(24)))
         while not pressing.done():
             answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=30)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-            healthy += 1
         await pressing
-        assert healthy > 0
         assert outcomes.keys() == {"OK", "SERVER_OVERLOADED"}
         assert outcomes["OK"] == at.servicer.calls
-        assert codes == {grpc.StatusCode.UNAVAILABLE}
-        assert min(waits) >= 0.5
-        assert max(waits) <= 1.5
-        assert f'difyrpc_calls_refused_total{{reason="SERVER_OVERLOADED"}} {outcomes["SERVER_OVERLOADED"]:.1f}' in (
-            metrics(at)
-        )
+        assert {error.code() for error in errors} == {grpc.StatusCode.UNAVAILABLE}
+        waits = {retry_seconds(error) for error in errors}
+        assert 0.5 <= min(waits) < max(waits) <= 1.5
+        refused = outcomes["SERVER_OVERLOADED"]
+        assert f'difyrpc_calls_refused_total{{reason="SERVER_OVERLOADED"}} {refused:.1f}' in metrics(at)
+        assert f'{{code="UNAVAILABLE",method="GetFile",service="files"}} {refused:.1f}' in metrics(at)
         await until(lambda: "difyrpc_calls_shed_share 0.0" in metrics(at))
         served = at.servicer.calls
         while at.servicer.calls == served:  # one call may still meet a delay that this machine's other work makes
-            await asyncio.gather(get(channel), return_exceptions=True)
+            await asyncio.gather(get(channel, "acme"), return_exceptions=True)
+
+
+async def test_a_busy_server_refuses_before_it_asks_who_calls_and_says_which_call_it_was():
+    env = {"DIFYRPC_SHED_WAIT_SECONDS": "0.1", "DIFYRPC_SHED_MEMORY_PERCENT": "0"}
+    metadata = (("x-request-id", "mine"),)
+    refusals: list[grpc.aio.AioRpcError] = []
+    async with (
+        asyncio.timeout(WAIT_SECONDS),
+        scene(env=env, servicer=Busy(), doorkeeper=by_tenant()) as at,
+        at.channel() as channel,
+    ):
+
+        async def press() -> None:
+            while not refusals:
+                await asyncio.gather(get(channel, "acme"), return_exceptions=True)
+
+        async def knock() -> None:
+            while not refusals:
+                error = await failure(files_pb2_grpc.FileStorageStub(channel).GetFile(GET, metadata=metadata))
+                if reason(error) == "SERVER_OVERLOADED":
+                    refusals.append(error)
+                assert dict(error.trailing_metadata())["x-request-id"] == "mine"
+
+        await asyncio.gather(knock(), *(press() for _ in range(24)))
+
+
+async def test_probes_are_not_counted_or_logged_and_end_with_the_calls(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("DEBUG")
+    env = {"DIFYRPC_SHED_WAIT_SECONDS": "0.25", "DIFYRPC_SHED_MEMORY_PERCENT": "0"}
+    probes: list[bool] = []
+    async with scene(env=env) as at, at.channel() as channel:
+        queue = at.layers.queue
+        is_probe = queue.is_probe
+        queue.is_probe = lambda metadata: probes.append(is_probe(metadata)) or probes[-1]
+        calls = 0
+        async with asyncio.timeout(WAIT_SECONDS):
+            while sum(probes) < 3:
+                await get(channel)
+                calls += 1
+        await asyncio.sleep(1.0)
+        seen = sum(probes)
+        await asyncio.sleep(0.5)
+        assert sum(probes) == seen
+        assert at.servicer.calls == calls
+        assert f'{{code="OK",method="GetFile",service="files"}} {calls:.1f}' in metrics(at)
+    assert "x-difyrpc-probe" not in caplog.text
+    assert caplog.text.count("files/GetFile") == calls
+
+
+async def test_a_server_that_watches_its_queue_stops_without_waiting_for_its_own_probes():
+    env = {"DIFYRPC_SHED_WAIT_SECONDS": "0.25", "DIFYRPC_GRACE_SECONDS": "600"}
+    async with asyncio.timeout(WAIT_SECONDS), scene(env=env) as at, at.channel() as channel:
+        probes = 0
+        while probes < 2:
+            await get(channel)
+            probes += at.layers.queue.is_under_way
+
+
+async def test_a_probe_cannot_be_forged():
+    env = {"DIFYRPC_SHED_WAIT_SECONDS": "0.25"}
+    keys = ("x-difyrpc-probe", "x-difyrpc-colleague")
+    metadata = (("authorization", "Bearer acme"), *((key, "0" * 32) for key in keys))
+    limited = {"DIFYRPC_TENANT_CALLS_PER_SECOND": "0.01"}
+    async with scene(env={**env, **limited}, doorkeeper=by_tenant()) as at, at.channel() as channel:
+        files = files_pb2_grpc.FileStorageStub(channel)
+        assert (await files.GetFile(GET, metadata=metadata)).file.name == "files/a"
+        for _ in range(20):
+            assert reason(await failure(files.GetFile(GET, metadata=metadata))) == "RATE_LIMITED"
+            await asyncio.sleep(0.02)  # some of them meet a probe that is under way
 
 
 class Torrent(Scripted):

@@ -218,6 +218,17 @@ async def test_one_line_is_logged_for_each_call_and_never_its_content(caplog: py
     assert "confidential" not in "".join(lines)
 
 
+async def test_the_line_of_a_call_names_the_trace_that_it_belongs_to(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO, logger="difyrpc.calls")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    async with scene() as at, at.channel() as channel:
+        for sent in (f"00-{trace}-b7ad6b7169203331-01", "00-nothing of that kind-01"):
+            await stub(channel).GetFile(GET, metadata=(("traceparent", sent),))
+    first, second = (record.getMessage() for record in caplog.records if record.name == "difyrpc.calls")
+    assert first.endswith(f"tenant=default trace={trace}")
+    assert second.endswith("tenant=default")
+
+
 async def test_a_request_id_that_would_break_the_log_is_replaced(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO, logger="difyrpc.calls")
     async with scene() as at, at.channel() as channel:
@@ -399,6 +410,8 @@ async def test_calls_that_are_refused_at_the_door_are_logged_and_counted(caplog:
         ({"DIFYRPC_GRACE_SECONDS": "soon"}, "not a number"),
         ({"DIFYRPC_LISTEN": "localhost:99999"}, "not host:port"),
         ({"DIFYRPC_METRICS_LISTEN": "9464"}, "not host:port"),
+        ({"DIFYRPC_LISTEN": "unix:/run/difyrpc.sock"}, "listens on TCP alone"),
+        ({"DIFYRPC_LISTEN": "unix:difyrpc:50051"}, "listens on TCP alone"),
         ({"DIFYRPC_CERTIFICATE_TENANTS": "/t"}, "DIFYRPC_TLS_CLIENT_CA"),
     ],
 )

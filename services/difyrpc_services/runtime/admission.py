@@ -12,6 +12,7 @@ from difyrpc_services.runtime.exposition import CallMetrics, LoadGauges, sharing
 from difyrpc_services.runtime.gate import Gate
 from difyrpc_services.runtime.limits import Allowances, Limits, LimitSettings, read_allowances
 from difyrpc_services.runtime.load import Load, memory_of_container
+from difyrpc_services.runtime.queueing import Queue
 from difyrpc_services.runtime.service import Check
 
 if TYPE_CHECKING:
@@ -47,13 +48,15 @@ class Admission:
         """Makes the gate of a server."""
         if self.shared is not None:
             self.shared.on_change = sharing_gauge(registry).set
+        queue = Queue()
         return Gate(
             limits,
             metrics=metrics,
             allowances=self.allowances,
             rates=self.shared or self.local,
             is_even=self.settings.tenant_algorithm == "leaky_bucket",
-            load=self._load(registry),
+            load=self._load(registry, queue),
+            queue=queue,
         )
 
     async def close(self) -> None:
@@ -79,15 +82,16 @@ class Admission:
             found.append(Check(name="limits", level="warning", found=said, advice=advice))
         return found
 
-    def _load(self, registry: CollectorRegistry) -> Load | None:
+    def _load(self, registry: CollectorRegistry, queue: Queue) -> Load | None:
         settings = self.settings
-        if not settings.shed_lag_seconds and not settings.shed_memory_percent:
+        if not settings.shed_wait_seconds and not settings.shed_memory_percent:
             return None
         return Load(
-            lag_seconds=settings.shed_lag_seconds,
+            wait_seconds=settings.shed_wait_seconds,
             memory_percent=settings.shed_memory_percent,
             metrics=LoadGauges(registry),
             memory_used=memory_of_container(),
+            waits=queue,
         )
 
 

@@ -1,7 +1,8 @@
 """Knows how long calls take at least just now, so that none is begun that cannot end in its caller's time.
 
-Calls wait in gRPC's own queue before Python sees them, and nothing tells for how long. What shows it is the time that
-they have left: behind a long queue every call begins with too little, and all the work is for nothing.
+Where callers give little more time than new calls wait, many calls begin with too little left, and the work on them is
+for nothing. At five times the load that the server bears, with deadlines of 0.3 s, 44 to 58 calls a second were answered
+in time and 37 to 46 without this (five runs each, on a busy machine); with deadlines of 2 s it makes no difference.
 """
 
 from __future__ import annotations

@@ -66,6 +66,11 @@ class CallMetrics:
         """Counts one call that was not let in."""
         self._refused.labels(reason).inc()
 
+    def count_shed(self, method: Method) -> None:
+        """Counts one call that was refused for the load; its time would tell nothing of the method's."""
+        self._calls.labels(method.service, method.name, "UNAVAILABLE").inc()
+        self.count_refusal("SERVER_OVERLOADED")
+
     def count_stall(self, reason: str) -> None:
         """Counts one call that its caller let wait for too long."""
         self._stalled.labels(reason).inc()
@@ -91,9 +96,9 @@ class LoadGauges:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Registers the two gauges."""
-        self._lag = Gauge(
-            "difyrpc_event_loop_lag_seconds",
-            "How late the event loop came to its last tick, while there are calls",
+        self._wait = Gauge(
+            "difyrpc_call_wait_seconds",
+            "How long new calls wait until they begin, while there are calls",
             registry=registry,
             multiprocess_mode="livemax",
         )
@@ -104,9 +109,9 @@ class LoadGauges:
             multiprocess_mode="livemax",
         )
 
-    def show_load(self, *, lag_seconds: float, shed_share: float) -> None:
+    def show_load(self, *, wait_seconds: float, shed_share: float) -> None:
         """Takes what was seen at one tick."""
-        self._lag.set(lag_seconds)
+        self._wait.set(wait_seconds)
         self._share.set(shed_share)
 
 

@@ -6,13 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from difyrpc_services.runtime.durations import Durations
-from difyrpc_services.runtime.errors import DeadlineExceeded, ResourceExhausted, Unavailable
+from difyrpc_services.runtime.errors import DeadlineExceeded, ResourceExhausted
 from difyrpc_services.runtime.exposition import CallMetrics
 from difyrpc_services.runtime.limits import Allowance, Allowances, Limits, Rate
-from difyrpc_services.runtime.load import Load
+from difyrpc_services.runtime.load import CAUSES, Load
+from difyrpc_services.runtime.methods import Method
+from difyrpc_services.runtime.queueing import Queue
+from difyrpc_services.runtime.shedding import Refusal
 
 RETRY_WHEN_FULL_SECONDS = 0.5
 
@@ -40,6 +43,7 @@ class Gate:
         rates: Rates | None = None,
         is_even: bool = False,
         load: Load | None = None,
+        queue: Queue | None = None,
     ) -> None:
         """Takes what is counted where; `is_even` lets calls wait for their turn."""
         self._limits = limits
@@ -49,8 +53,23 @@ class Gate:
         self._rates = rates
         self._is_even = is_even
         self._load = load
+        self._queue = queue or Queue()
         self._durations = Durations()
+        self._refusals = {cause: Refusal(cause) for cause in CAUSES}
         self._running: Counter[str] = Counter()
+
+    @property
+    def queue(self) -> Queue:
+        """Where calls wait before they are taken up."""
+        return self._queue
+
+    def refusal(self, method: Method) -> Any:
+        """Answers the handler that refuses a call that is one too many for this process; None to let it in."""
+        load = self._load
+        if load is None or not load.refuses(method.path, self._limits.running):
+            return None
+        self._metrics.count_shed(method)
+        return self._refusals[load.cause].handler
 
     def check_time(self, method: str, seconds_left: float | None) -> None:
         """Refuses a call that cannot end in the time that its caller gives it; DeadlineExceeded says so."""
@@ -76,10 +95,8 @@ class Gate:
 
     @contextmanager
     def place(self, tenant: str, service: str) -> Iterator[None]:
-        """Gives a call its place for as long as it runs; ResourceExhausted or Unavailable when there is none."""
+        """Gives a call its place for as long as it runs; ResourceExhausted when there is none."""
         limits = self._limits
-        if self._load is not None and self._load.refuses(limits.running):
-            raise self._refused(_overloaded(self._load))
         if limits.running >= limits.concurrent_calls:
             raise self._refused(_full(limits.concurrent_calls))
         limits.running += 1
@@ -119,18 +136,9 @@ class Gate:
             if not running[key]:
                 del running[key]
 
-    def _refused(self, error: ResourceExhausted | Unavailable) -> ResourceExhausted | Unavailable:
+    def _refused(self, error: ResourceExhausted) -> ResourceExhausted:
         self._metrics.count_refusal(error.reason)
         return error
-
-
-def _overloaded(load: Load) -> Unavailable:
-    return Unavailable(
-        "SERVER_OVERLOADED",
-        "this server is too busy for new calls ({cause}); try again in a moment",
-        retry_after=load.retry_after(),
-        cause=load.cause,
-    )
 
 
 def _full(most: int) -> ResourceExhausted:

@@ -1,5 +1,6 @@
 """What happens around every call: calls → errors → auth → limits → deadline, outermost first.
 
+Calls that are one too many for a busy server are refused before all of it.
 One interceptor wraps the four shapes of rpc the same way. Requests are parsed inside it, since grpc.aio answers
 UNKNOWN to bytes that are no message; answers are serialised inside it, so that one too large gets a clear error.
 """
@@ -21,6 +22,7 @@ import grpc
 from difyrpc_services.runtime import statuses, wire
 from difyrpc_services.runtime.access import Doorkeeper
 from difyrpc_services.runtime.caller import current_caller, set_caller
+from difyrpc_services.runtime.colleagues import is_colleague
 from difyrpc_services.runtime.errors import (
     DeadlineExceeded,
     Internal,
@@ -31,13 +33,14 @@ from difyrpc_services.runtime.exposition import CallMetrics
 from difyrpc_services.runtime.gate import Gate
 from difyrpc_services.runtime.limits import Limits
 from difyrpc_services.runtime.methods import Method
+from difyrpc_services.runtime.queueing import ANSWER, Queue
 from difyrpc_services.runtime.stalls import READER, SENDER, Patience
 
 log = logging.getLogger("difyrpc.calls")
 failures = logging.getLogger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}\Z")
-COLLEAGUE = "unix:"  # whoever comes over the peers' socket, which lies in a folder that is this process's own
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")  # w3.org/TR/trace-context
 LAST_WORD_SECONDS = 5.0  # for the status of a failed call to leave; a caller who does not read may hold it for ever
 # What calls of no contract's method are logged and counted as: what strangers send makes no series.
 UNKNOWN = Method(path="", service="unknown", name="unknown", level="read", replayed=False)
@@ -63,6 +66,12 @@ class Call:
     code: grpc.StatusCode = grpc.StatusCode.OK
     tenant: str = ""
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def trace(self) -> str:
+        """The id of the trace that the call belongs to, as the end of its line in the log."""
+        found = TRACEPARENT.match(self.metadata.get("traceparent", ""))
+        return f" trace={found[1]}" if found else ""
 
 
 class Layers(grpc.aio.ServerInterceptor):
@@ -93,11 +102,24 @@ class Layers(grpc.aio.ServerInterceptor):
         self._replay = replay
         self._gate = gate or Gate(limits, metrics=metrics)
 
+    @property
+    def queue(self) -> Queue:
+        """Where calls wait before they are taken up."""
+        return self._gate.queue
+
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         """Wraps the handler of one call; health and reflection pass untouched."""
-        path = handler_call_details.method
-        handler = await continuation(handler_call_details)
+        path, metadata = handler_call_details.method, handler_call_details.invocation_metadata
         method = self._methods.get(path)
+        if method is not None:
+            if self._gate.queue.is_probe(metadata):
+                return ANSWER
+            # Before anything is read, even who calls: under ten times the load that a server bears, the refusals are
+            # most of its work. They tell a stranger no more than that it is busy.
+            refusal = None if is_colleague(metadata) else self._gate.refusal(method)
+            if refusal is not None:
+                return refusal
+        handler = await continuation(handler_call_details)
         if handler is None:
             return self._refusal(path)
         if method is None:
@@ -180,13 +202,14 @@ class Layers(grpc.aio.ServerInterceptor):
                 seconds = time.perf_counter() - call.started
                 self._metrics.count(call.method, call.code.name, seconds)
                 log.info(
-                    "%s/%s %s %.4fs request=%s tenant=%s",
+                    "%s/%s %s %.4fs request=%s tenant=%s%s",
                     call.method.service,
                     call.method.name,
                     call.code.name,
                     seconds,
                     call.request_id,
                     call.tenant or "-",
+                    call.trace,
                 )
 
     @asynccontextmanager
@@ -201,7 +224,7 @@ class Layers(grpc.aio.ServerInterceptor):
     @asynccontextmanager
     async def _limited(self, call: Call) -> AsyncGenerator[None, None]:
         """Holds a place; a colleague's call is part of one that has its place and was counted when it began."""
-        if call.context.peer().startswith(COLLEAGUE):
+        if is_colleague(call.metadata.items()):
             yield
             return
         seconds_left = call.context.time_remaining()

@@ -40,9 +40,9 @@ class LimitSettings:
     max_stall_seconds: float = at_least(0, 120.0)
     """Longest time that a caller may leave one message of a streamed answer unread, or let a call with one answer wait
     for the next message of its request; 0: no limit."""
-    shed_lag_seconds: float = at_least(0, 0.25)
-    """Delay of the event loop, three ticks of 0.1 s in a row, from which on new calls are refused, more and more of
-    them; 0: none is. A probe takes about three turns of the loop, and Kubernetes gives it 1 s by default."""
+    shed_wait_seconds: float = at_least(0, 0.25)
+    """How long new calls may wait until they begin, as the server sees by calling itself ten times a second while there
+    are calls. From there on it refuses so many with UNAVAILABLE that the rest begins in time; 0: none is."""
     shed_memory_percent: float = at_least(0, 95.0)
     """Share of the container's memory limit from which on new calls are refused; 0: none is."""
 

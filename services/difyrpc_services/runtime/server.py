@@ -26,7 +26,8 @@ from difyrpc_services.runtime.watched import Lookout, Watched
 log = logging.getLogger(__name__)
 
 HIGHEST_PORT = 65_535
-LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+LOOPBACK = ("127.", "localhost", "[::1]")
+SOCKETS = ("unix:", "unix-abstract:", "vsock:")  # what gRPC takes for an address beside host:port
 SECONDS_AFTER_THE_LONGEST_CALL = 60.0  # the call's own limit ends it; the connection's end must not come first
 PROBES = 100  # at once on the second port
 LONGEST_MS = 2**31 - 1  # what gRPC takes as never
@@ -173,6 +174,8 @@ class Server:
             raise failed
         await self._server.start()
         self._lookout.start()
+        if self._peer_address:
+            self._layers.queue.open(self._peer_address)
         self._health.serve()
 
     async def stop(self) -> None:
@@ -181,6 +184,7 @@ class Server:
             self._health.drain()
             await asyncio.sleep(self._settings.drain_seconds)
         self._health.end()
+        await self._layers.queue.close()
         if self._server is not None:
             await self._server.stop(self._settings.grace_seconds)
         await self._lookout.stop()
@@ -253,6 +257,8 @@ class ProbePort:
 
 def check_address(name: str, address: str) -> None:
     """Refuses what is not `host:port` with a port from 0 to 65535."""
+    if address.startswith(SOCKETS):
+        raise SettingsError(f"{name}={address}: this listens on TCP alone; take host:port, such as 127.0.0.1:50051")
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
         raise SettingsError(f"{name}={address} is not host:port, such as 127.0.0.1:50051")

@@ -9,11 +9,12 @@ import pytest
 import throttled.utils
 from prometheus_client import CollectorRegistry, generate_latest
 
-from difyrpc_services.runtime.errors import DeadlineExceeded, ResourceExhausted, ServiceError
+from difyrpc_services.runtime.errors import DeadlineExceeded, ResourceExhausted
 from difyrpc_services.runtime.exposition import CallMetrics
 from difyrpc_services.runtime.gate import Gate
 from difyrpc_services.runtime.limits import Allowance, Allowances, Limits, LimitSettings, Rate, read_allowances
 from difyrpc_services.runtime.load import Load
+from difyrpc_services.runtime.methods import Method
 from difyrpc_services.runtime.rates import LocalRates
 from difyrpc_services.runtime.settings import SettingsError
 
@@ -259,58 +260,37 @@ class Panel:
     def __init__(self) -> None:
         self.share = 0.0
 
-    def show_load(self, *, lag_seconds: float, shed_share: float) -> None:
+    def show_load(self, *, wait_seconds: float, shed_share: float) -> None:
         self.share = shed_share
+
+
+class Waits:
+    """Answers what a test says."""
+
+    seconds = 0.0
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def note(self, path: str) -> None:
+        self.paths.append(path)
+
+    def look(self) -> float:
+        return self.seconds
 
 
 class Memory:
     percent: float | None = 50.0
 
 
-def load(panel: Panel | None = None, memory: Memory | None = None) -> Load:
+def load(panel: Panel | None = None, memory: Memory | None = None, waits: Waits | None = None) -> Load:
     return Load(
-        lag_seconds=0.25,
+        wait_seconds=0.25,
         memory_percent=90,
         metrics=panel or Panel(),
         memory_used=lambda: (memory or Memory()).percent,
+        waits=waits or Waits(),
     )
-
-
-async def test_a_standing_delay_refuses_more_and_more_new_calls_but_never_all():
-    watched = load()
-    refused = []
-    watched.refuses(running=1)
-    for _ in range(12):
-        watched.see(0.3)
-        refused.append(sum(watched.refuses(running=1) for _ in range(100)))
-    assert refused[:2] == [0, 0]
-    assert refused[2:7] == pytest.approx([20, 40, 60, 80, 95], abs=1)
-    assert 90 <= refused[-1] < 100
-
-
-async def test_one_long_step_is_no_overload():
-    panel = Panel()
-    watched = load(panel)
-    for lag in (5.0, 0.0, 0.3, 0.3, 0.0, 0.3, 0.0):
-        watched.see(lag)
-        assert panel.share == 0
-
-
-async def test_a_load_between_calm_and_busy_changes_nothing_and_calm_ends_the_refusals_slowly():
-    panel = Panel()
-    watched = load(panel)
-    for _ in range(4):
-        watched.see(0.3)
-    assert panel.share == pytest.approx(0.4)
-    for _ in range(20):
-        watched.see(0.2)
-    assert panel.share == pytest.approx(0.4)
-    shares = []
-    while panel.share:
-        watched.see(0.01)
-        shares.append(panel.share)
-    assert len(shares) == 8
-    assert not any(watched.refuses(running=1) for _ in range(100))
 
 
 async def test_memory_near_its_limit_refuses_calls_beside_others_until_there_is_room_again():
@@ -320,8 +300,8 @@ async def test_memory_near_its_limit_refuses_calls_beside_others_until_there_is_
     def refuses_at(percent: float | None, running: int = 1) -> bool:
         memory.percent = percent
         for _ in range(10):
-            watched.see(0.0)
-        return watched.refuses(running)
+            watched.see()
+        return watched.refuses("/a/get", running)
 
     assert not refuses_at(89)
     assert refuses_at(91)
@@ -331,18 +311,34 @@ async def test_memory_near_its_limit_refuses_calls_beside_others_until_there_is_
     assert not refuses_at(None)
 
 
-async def test_a_refusal_for_load_says_when_to_come_back_and_not_all_at_once():
-    gates, watched = Gates(), load()
-    gate = gates.gate(load=watched)
+async def test_what_is_shown_and_said_of_a_queue_that_stands(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    panel, waits = Panel(), Waits()
+    watched = load(panel, waits=waits)
+    waits.seconds = 0.3
+    for _ in range(3):
+        watched.see()
+        watched.refuses("/a/get", running=1)
+    watched.see()
+    assert waits.paths == ["/a/get"] * 3
+    assert panel.share == 1
+    waits.seconds = 0.0
     for _ in range(20):
-        watched.see(1.0)
-    errors: list[ServiceError] = []
-    for _ in range(100):
-        try:
-            with gate.place("acme", "files"):
-                pass
-        except ServiceError as error:
-            errors.append(error)
-    assert {(error.reason, error.code) for error in errors} == {("SERVER_OVERLOADED", 14)}
-    assert all(0.5 <= error.retry_after <= 1.5 for error in errors)
-    assert len({error.retry_after for error in errors}) > 10
+        watched.see()
+    assert panel.share == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "wait 0.30 s" in caplog.messages[0]
+
+
+async def test_a_call_that_is_one_too_many_is_counted_by_its_method_and_by_the_reason():
+    gates, waits = Gates(), Waits()
+    watched = load(waits=waits)
+    gate = gates.gate(load=watched)
+    method = Method(path="/a/get", service="files", name="Get", level="read", replayed=False)
+    assert gate.refusal(method) is None
+    waits.seconds = 0.3
+    for _ in range(3):
+        watched.see()
+    assert gate.refusal(method) is not None
+    assert 'difyrpc_calls_refused_total{reason="SERVER_OVERLOADED"} 1.0' in gates.shown()
+    assert 'difyrpc_calls_total{code="UNAVAILABLE",method="Get",service="files"} 1.0' in gates.shown()

@@ -1,8 +1,9 @@
 """Knows how long calls take at least just now, so that none is begun that cannot end in its caller's time.
 
 Where callers give little more time than new calls wait, many calls begin with too little left, and the work on them is
-for nothing. At five times the load that the server bears, with deadlines of 0.3 s, 44 to 58 calls a second were answered
-in time and 37 to 46 without this (five runs each, on a busy machine); with deadlines of 2 s it makes no difference.
+for nothing. At five times the load that the server bears, with deadlines of 0.3 s, 44 to 58 calls a second were
+answered in time and 37 to 46 without this (five runs each, on a busy machine); with deadlines of 2 s it makes no
+difference.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ class _Calls(Generic[Wire_co]):
         self.clock = clock
         """Time, and how to wait."""
         self._wires = wires
+        self._ways: dict[str, tuple[Wire_co, Route]] = {}
 
     def resumption(self, method: Method[Any, Any], timeout: float | None = None) -> Resumption:
         """Answers what decides when streams of a method go on from where one broke; its time begins to run."""
@@ -84,8 +85,13 @@ class _Calls(Generic[Wire_co]):
 
     def _begin(self, method: Method[Any, Any]) -> tuple[Wire_co, Watch]:
         """Begins a call; raises CircuitOpen, and ValueError when the client is closed."""
-        transport = self._wires.of(method.service)
-        return transport, Watch(self._wires.route(method), method.path, self.options, self.clock)
+        transport, route = self._ways.get(method.path) or self._way(method)
+        return transport, Watch(route, method.path, self.options, self.clock)
+
+    def _way(self, method: Method[Any, Any]) -> tuple[Wire_co, Route]:
+        way = self._wires.of(method.service), self._wires.route(method)
+        self._ways[method.path] = way
+        return way
 
     def _attempts(self, method: Method[Any, Any], error: DifyrpcError, seconds: float, watch: Watch) -> Attempts:
         """Answers the tries that may follow a first that failed; raises its error where none may."""

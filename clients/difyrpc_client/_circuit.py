@@ -87,32 +87,30 @@ class Circuit:
 
     def leave(self, now: float, error: BaseException | None, breaker: Breaker, *, tries: bool) -> None:
         """Takes how a call ended; what is no error of the server says nothing."""
-        if error is None and not tries:
-            self._count(now, False, breaker)
-            return
         tries = tries and self.state == "half_open"  # else another has tried since then
         if error is not None and (not isinstance(error, DifyrpcError) or isinstance(error, OWN)):
             if tries:
                 self._open_until = now  # nothing was learnt: the next call tries
             return
         ill = isinstance(error, ILL)
-        self._count(now, ill, breaker)
+        self.count(now, ill, breaker)
         if tries and not ill:
             self._close()
         elif ill and (tries or (self.state == "closed" and self._fails(now, breaker))):
             self._open(now, breaker)
 
-    def retry_after(self, now: float) -> float:
-        """Answers the seconds until a call may be made, 0 while it is closed."""
-        return 0.0 if self.state == "closed" else max(0.0, self._open_until - now)
-
-    def _count(self, now: float, ill: bool, breaker: Breaker) -> None:
+    def count(self, now: float, ill: bool, breaker: Breaker) -> None:
+        """Takes how a call ended that opens and closes nothing."""
         current, number = self._slice, int(now / SLICE_SECONDS)
         if current.number != number:
             self._window = max(self._window, breaker.window_seconds)
             current = self._begin_slice(number)
         current.calls += 1
         current.failures += ill
+
+    def retry_after(self, now: float) -> float:
+        """Answers the seconds until a call may be made, 0 while it is closed."""
+        return 0.0 if self.state == "closed" else max(0.0, self._open_until - now)
 
     def _begin_slice(self, number: int) -> _Slice:
         self._slice = _Slice(number)

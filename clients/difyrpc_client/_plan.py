@@ -30,31 +30,37 @@ def new_request_id(options: CallOptions) -> str:
     return options.request_id or random.randbytes(16).hex()  # noqa: S311  # no secret; a tenth of uuid4's time
 
 
-class Plan:
-    """What every call of one client carries: completed before each try."""
+class _Plan:
+    """What the twins share."""
 
     def __init__(self, options: CallOptions) -> None:
         self.options = options
         """Timeouts, repetitions, token and labels."""
         self.asks = callable(options.token)
         """Whether a provider of tokens is asked, which may take its time."""
+        self._same: Metadata | None = None  # what all calls carry where nobody is asked; made by the first
+
+    def _with(self, token: str | None, request_id: str, headers: Metadata) -> Metadata:
+        if headers or self.asks:
+            return metadata_of(self.options, token, request_id, headers)
+        if self._same is None:
+            self._same = metadata_of(self.options, token, request_id)[:-1]
+        return (*self._same, ("x-request-id", request_id))
+
+
+class Plan(_Plan):
+    """What every call of one client carries: completed before each try."""
 
     def metadata(self, request_id: str | None = None, headers: Metadata = ()) -> Metadata:
         """Answers what the next try carries, `headers` with it; asks the token's provider."""
         token = self.options.token
         if token is not None and not isinstance(token, str):
             token = _plain(token())
-        return metadata_of(self.options, token, request_id or new_request_id(self.options), headers)
+        return self._with(token, request_id or new_request_id(self.options), headers)
 
 
-class AsyncPlan:
+class AsyncPlan(_Plan):
     """The same for the event loop."""
-
-    def __init__(self, options: CallOptions) -> None:
-        self.options = options
-        """Timeouts, repetitions, token and labels."""
-        self.asks = callable(options.token)
-        """Whether a provider of tokens is asked, which may take its time."""
 
     async def metadata(self, request_id: str | None = None, headers: Metadata = ()) -> Metadata:
         """Answers what the next try carries, `headers` with it; asks the token's provider."""
@@ -62,7 +68,7 @@ class AsyncPlan:
         if token is not None and not isinstance(token, str):
             answer = token()
             token = await answer if inspect.isawaitable(answer) else answer
-        return metadata_of(self.options, token, request_id or new_request_id(self.options), headers)
+        return self._with(token, request_id or new_request_id(self.options), headers)
 
 
 def _plain(token: str | Awaitable[str]) -> str:

@@ -217,7 +217,10 @@ class Lease:
 
     def connection(self) -> Connection:
         """Answers a channel to call on; ValueError after `release`."""
-        return self._pool.connect(self._current())
+        entry, pool = self._entry, self._pool
+        if entry is None or self._renewal is not None or self._generation != pool.generation:
+            return pool.connect(self._current())
+        return pool.connect(entry)
 
     def first(self) -> Connection:
         """Answers always the same channel; ValueError after `release`."""

@@ -65,6 +65,14 @@ class Route:
                 self._refused += 1
                 raise
 
+    def succeeded(self, now: float, seconds: float, breaker: Breaker | None) -> None:
+        """Takes that a call was answered that tried no half open circuit; the short way of `leave`."""
+        with self._budget.lock:
+            self._ended["OK"] += 1
+            self._seconds += seconds
+            if breaker is not None:
+                self._circuit.count(now, False, breaker)
+
     def leave(
         self,
         now: float,

@@ -54,7 +54,11 @@ class Watch:
 
     def succeeded(self) -> None:
         """Takes that the call was answered."""
-        self._end("OK", 0, None)
+        options = self._options
+        if self._tries or self._span or options.hooks.on_call:
+            return self._end("OK", 0, None)
+        now = self._clock.now()
+        return self._route.succeeded(now, now - self.started, options.breaker)
 
     def failed(self, error: DifyrpcError) -> DifyrpcError:
         """Takes what the call ended with; answers it, to be raised."""

@@ -22,9 +22,7 @@ CUT_SECONDS = 10.0 if LONG else 4.0
 RATE = 50.0  # calls a second of each API
 PARSE_RATE = 15.0  # two of three servers on one machine keep up with it
 PATIENT = {"DIFYRPC_KEEPALIVE_SECONDS": "30"}  # the default; the fast one gives up what is silent for a second
-KILLED_SECONDS = (
-    1.0 if LONG else 4.0
-)  # until calls are as before and who is back is called; a busy machine takes longer
+KILLED_SECONDS = 1.0 if LONG else 4.0  # until all is as before; the short form runs on busy machines too
 CUT_OFF_SECONDS = 4.0
 DEFAULT_CUT_OFF_SECONDS = 8.0  # what is sent may stay without an answer of TCP for 5 s
 

@@ -23,7 +23,7 @@ from difyrpc_client import DeadlineExceeded, Retry, Unavailable, channel, connec
 from difyrpc_client._pool import IDLE_SECONDS, PROCESS_POOL
 
 KIND, COUNT, TARGET = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-WARM_UP = 200  # cycles until allocators and caches have what they keep
+WARM_UP = min(200, COUNT // 2)  # cycles until allocators and caches have what they keep
 SHORT_SECONDS = 0.01
 ONCE = Retry(attempts=1)
 NUMBERS = itertools.count()

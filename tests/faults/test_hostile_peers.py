@@ -188,13 +188,16 @@ async def test_a_flood_of_pings_ends_the_connection_with_its_reason(process: Pro
         assert await peer.closed() == (ENHANCE_YOUR_CALM, "too_many_pings")
 
 
-@pytest.mark.parametrize("said", [b"", PREFACE[:10], PREFACE], ids=["nothing", "half", "no settings"])
-async def test_a_greeting_that_is_never_finished_is_cut_off_with_its_reason(process: Process, said: bytes) -> None:
-    async with raw_connection(process.target) as peer:
-        peer.is_polite = False
-        peer.listen()
-        await peer.send(said)
-        assert await peer.closed() == (INTERNAL_ERROR, "Did not receive HTTP/2 settings before handshake timeout")
+async def test_a_greeting_that_is_never_finished_is_cut_off_with_its_reason(process: Process) -> None:
+    async def end_after(said: bytes) -> tuple[int, str]:
+        async with raw_connection(process.target) as peer:
+            peer.is_polite = False
+            peer.listen()
+            await peer.send(said)
+            return await peer.closed()
+
+    ends = await asyncio.gather(*map(end_after, (b"", PREFACE[:10], PREFACE)))
+    assert ends == [(INTERNAL_ERROR, "Did not receive HTTP/2 settings before handshake timeout")] * 3
 
 
 GIBBERISH = {

@@ -141,6 +141,10 @@ class Routes:
         """Answers what has been counted, by target and method."""
         return tuple(self._routes[key].counts(now) for key in sorted(self._routes))
 
+    def forget(self) -> None:
+        """Begins anew, for tests: a port may come again, with another server behind it."""
+        self._routes, self._budgets = {}, {}
+
     def renew_locks(self) -> None:
         """Makes the locks anew: after a fork one may be held by a thread that the child does not have."""
         for budget in self._budgets.values():

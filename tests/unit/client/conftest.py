@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from difyrpc_client import Clock
 from difyrpc_client._pool import PROCESS_POOL
+from difyrpc_client._route import PROCESS_ROUTES
 
 
 class FakeTime:
@@ -36,6 +37,7 @@ def _no_channels_of_other_tests() -> Iterator[None]:
     """A port may come again, and a kept channel to the server that was there first would wait before it reconnects."""
     yield
     PROCESS_POOL.forget()
+    PROCESS_ROUTES.forget()
 
 
 @pytest.fixture

@@ -95,7 +95,8 @@ class Doctor:
             return None  # another thread looks; this one's call may be repeated meanwhile
         try:
             at, of, finding = self._found
-            if self._now() - at > FINDING_SECONDS or of != material:
+            missed = finding is None and bool(_known(said))  # gRPC tells now what it did not tell at the look before
+            if missed or self._now() - at > FINDING_SECONDS or of != material:
                 finding = diagnose(self._target, material, said, timeout)
                 self._found = self._now(), material, finding
             return finding
@@ -117,12 +118,16 @@ def _reason(material: Material | None, said: str, seen: Seen) -> str:
         return SPEAKS_TLS if seen.speaks_tls else ""
     if seen.key_misfits:
         return MISFIT
-    known = next((reason for mark, reason in SAID_BY_GRPC.items() if mark in said), "")
+    known = _known(said)
     if known or seen.verdict:
         return known or SAID_BY_OPENSSL.get(seen.verdict, UNTRUSTED)
     if seen.hangs_up:
         return REFUSED if material.certificate else MISSING
     return PLAIN if seen.is_plain else OLD if seen.is_old else ""
+
+
+def _known(said: str) -> str:
+    return next((reason for mark, reason in SAID_BY_GRPC.items() if mark in said), "")
 
 
 def _finding(reason: str, target: str, material: Material | None, seen: Seen) -> Finding:

@@ -17,6 +17,7 @@ from difyrpc_client._diagnosis import Doctor, got_no_connection, with_new_files
 from difyrpc_client._errors import DifyrpcError
 from difyrpc_client._methods import Method
 from difyrpc_client._settings import Endpoint
+from difyrpc_client._short_call import shortened
 from difyrpc_client._tls import Material, renewal_of
 from difyrpc_client._transport import gevent_patched
 
@@ -86,7 +87,9 @@ class Connection:
 
     def call(self, method: Method[Any, Any]) -> Any:
         """Answers the callable of grpc for a method."""
-        return self._calls.get(method.path) or self._calls.setdefault(method.path, multicallable(self.channel, method))
+        return self._calls.get(method.path) or self._calls.setdefault(
+            method.path, shortened(multicallable(self.channel, method))
+        )
 
     def reading(self, method: Method[Any, Any]) -> Any:
         """Answers the callable of a server stream that the caller's thread reads; `_one_thread.end` must end it."""
@@ -97,7 +100,7 @@ class Connection:
         """Answers the callable of grpc for a method that a generated stub describes."""
         key = (shape, path, encode, decode)
         return self._calls.get(key) or self._calls.setdefault(
-            key, getattr(self.channel, shape)(path, encode, decode, _registered_method=True)
+            key, shortened(getattr(self.channel, shape)(path, encode, decode, _registered_method=True))
         )
 
 

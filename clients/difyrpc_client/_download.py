@@ -59,8 +59,8 @@ class Download:
         """Answers whether the whole range has come."""
         return self.file is not None and self.position >= self.length
 
-    def wait_after(self, error: DifyrpcError) -> float:
-        """Answers the seconds to wait before going on, or raises what ended the download for good."""
+    def wait_after(self, error: DifyrpcError) -> float | None:
+        """Answers the seconds to wait before going on, or None where this ended the download for good."""
         return self.resumption.after(error, self.position)
 
     def ended(self) -> Unavailable:
@@ -103,7 +103,8 @@ def pieces(calls: Calls, state: Download) -> Generator[bytes, None, None]:
                 return
             raise state.ended()
         except DifyrpcError as error:
-            wait = state.wait_after(error)
+            if (wait := state.wait_after(error)) is None:
+                raise
         state.resumption.pause(wait)
 
 
@@ -119,7 +120,8 @@ async def pieces_async(calls: AsyncCalls, state: Download) -> AsyncGenerator[byt
                 return
             raise state.ended()
         except DifyrpcError as error:
-            wait = state.wait_after(error)
+            if (wait := state.wait_after(error)) is None:
+                raise
         await state.resumption.pause_async(wait)
 
 

@@ -48,6 +48,7 @@ class GrpcTransport:
             messages = sent.messages() if method.request_streaming else next(sent.messages())
             yield from _responses(call(messages, timeout, metadata))
         except grpc.RpcError as error:
+            error.with_traceback(None)  # it is the call itself: its frames would hold it until garbage is collected
             raise sent.error or self._explained(error, metadata, connection, timeout) from None
 
     def close(self) -> None:

@@ -242,26 +242,28 @@ class Resumption:
             raise self._last
         return max(0.001, left)
 
-    def after(self, error: DifyrpcError, position: int, also: bool = False) -> float:
-        """Answers the seconds to wait after a failure at `position`; raises the error where going on is no use.
+    def after(self, error: DifyrpcError, position: int, also: bool = False) -> float | None:
+        """Answers the seconds to wait after a failure at `position`; None where going on is no use, and it is raised.
 
-        `also` says that this error, though not a passing one by its class, will pass.
+        `also` says that this error, though not a passing one by its class, will pass. The error is not raised here:
+        it would hold this frame, and the frame it, and both the call with its event loop until garbage is collected.
         """
         self._failures = 1 if position > self._position else self._failures + 1
         self._position = max(position, self._position)
         error.attempts = self._tries
         self._tries += 1
-        self._last = error
-        wait = self._retry.wait(self._failures, error)
+        self._last = None
+        wait = self._retry.wait(self._failures, error.with_traceback(None))
         if (
             not (also or passing(error))
             or self._failures >= self._retry.attempts
             or wait >= self._deadline - self.clock.now()
         ):
-            raise error.with_traceback(None)
+            return None
         if not self._watcher.may_repeat():
-            raise error.with_traceback(None)
+            return None
         self._watcher.repeats(error, wait)
+        self._last = error
         return wait
 
     def pause(self, seconds: float) -> None:

@@ -79,8 +79,8 @@ class Outbox(Generic[Req, Res]):
         if self.durable < last:
             raise Unavailable(f"the stream ended before batch {self.durable + 1} was acknowledged")
 
-    def wait_after(self, error: DifyrpcError, resumption: Resumption) -> float:
-        """Answers the seconds to wait before the next stream, or raises what ended the line for good."""
+    def wait_after(self, error: DifyrpcError, resumption: Resumption) -> float | None:
+        """Answers the seconds to wait before the next stream, or None where this ended the line for good."""
         # A stream's time may be up before the line's; where both are up, there is no time left to wait.
         return resumption.after(error, self.durable, also=isinstance(error, DeadlineExceeded))
 
@@ -127,7 +127,9 @@ class Line(Generic[Req, Res]):
                 self.outbox.check_end(self._closed())
             except DifyrpcError as error:
                 self._closed()
-                self._resumption.pause(self.outbox.wait_after(error, self._resumption))
+                if (wait := self.outbox.wait_after(error, self._resumption)) is None:
+                    raise
+                self._resumption.pause(wait)
 
     def _opened(self, ending: bool) -> Generator[Res, None, None]:
         self._stream = stream = _Stream(self._course.opening, self.outbox.durable)
@@ -223,7 +225,9 @@ class AsyncLine(Generic[Req, Res]):
                 self.outbox.check_end(await self._closed())
             except DifyrpcError as error:
                 await self._closed()
-                await self._resumption.pause_async(self.outbox.wait_after(error, self._resumption))
+                if (wait := self.outbox.wait_after(error, self._resumption)) is None:
+                    raise
+                await self._resumption.pause_async(wait)
 
     def _opened(self, ending: bool) -> AsyncGenerator[Res, None]:
         self._stream = stream = _AsyncStream(self._course.opening, self.outbox.durable)

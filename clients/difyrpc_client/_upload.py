@@ -81,8 +81,8 @@ class _Upload:
         """Asks to make it a file, if it is what was read here."""
         return pb.FinishUploadRequest(upload=self.name, size_bytes=self.source.size, sha256=self.source.sha256())
 
-    def wait_after(self, error: DifyrpcError) -> float:
-        """Answers the seconds to wait before going on, or raises what ended the upload for good."""
+    def wait_after(self, error: DifyrpcError) -> float | None:
+        """Answers the seconds to wait before going on, or None where this ended the upload for good."""
         error.metadata.setdefault("upload", self.name)
         return self.resumption.after(error, self.committed, also=error.reason == BUSY)
 
@@ -150,7 +150,8 @@ def _write_and_finish(calls: Calls, state: _Upload, *, known: bool) -> pb.File:
             file = None if known else _query(calls, state)
             return file or _write(calls, state)
         except DifyrpcError as error:
-            wait = state.wait_after(error)
+            if (wait := state.wait_after(error)) is None:
+                raise
         state.resumption.pause(wait)
         known = False
 
@@ -238,7 +239,8 @@ async def _write_and_finish_async(calls: AsyncCalls, state: _Upload, *, known: b
             file = None if known else await _query_async(calls, state)
             return file or await _write_async(calls, state)
         except DifyrpcError as error:
-            wait = state.wait_after(error)
+            if (wait := state.wait_after(error)) is None:
+                raise
         await state.resumption.pause_async(wait)
         known = False
 

@@ -44,7 +44,9 @@ def look(target: str, material: Material | None, timeout: float) -> Seen:
     wait = min(timeout, PROBE_SECONDS)
     try:
         verdict = _verdict(address, name, material, wait) if material and material.ca else 0
-        return _shown(address, name, _context(material), wait, verdict)
+        seen = _shown(address, name, _context(material), wait, verdict)
+        # One that stops in this moment hangs up as well, and is gone or well when it is looked at again.
+        return _shown(address, name, _context(material), wait, verdict) if seen.hangs_up else seen
     except ssl.SSLError as error:
         return _refusal(error)
     except (OSError, ValueError):

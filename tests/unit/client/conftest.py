@@ -41,6 +41,14 @@ def _no_channels_of_other_tests() -> Iterator[None]:
 
 
 @pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls go straight to their server, whatever the environment says."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
 def fake_time() -> FakeTime:
     return FakeTime()
 

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+TEST_PROCESSES ?= 3
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -10,8 +11,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/.installed
 	@$(BIN)/difyrpc demo
 
+# Most tests wait for servers: three processes keep two processors busy. Each takes whole files, which share what they
+# started. Python may keep what it compiled, or hundreds of servers would compile themselves anew.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 check: lint types test
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from difyrpc_services.runtime.database import Database, DatabaseSettings
@@ -40,6 +41,17 @@ END
 $$
 """
 """Truncates the tables that were written and drops those that a test made; 2 ms when there is nothing to do."""
+
+NAMING_BYTES = 40
+"""A longer content does not name its test: a zip holds the time, and each process that runs tests makes its own."""
+
+hypothesis.settings.register_profile("busy", deadline=None)  # a late example tells of the machine
+hypothesis.settings.load_profile("busy")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a long content by its argument; pytest adds a number."""
+    return argname if isinstance(val, bytes) and len(val) > NAMING_BYTES else None
 
 
 @pytest.fixture(autouse=True, scope="session")

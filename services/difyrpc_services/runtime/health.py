@@ -61,8 +61,9 @@ class Health(health_pb2_grpc.HealthServicer):
             changed = self._changed
             status = self._status.get(request.service, SERVICE_UNKNOWN)
             if status != last:
+                last = status
                 yield health_pb2.HealthCheckResponse(status=status)
-            last = status
+                continue  # while this was sent, the status may have changed and the end have come
             if self._has_ended:
                 return
             await changed.wait()

@@ -6,10 +6,12 @@ import os
 import re
 import signal
 import socket
+import threading
 import urllib.request
 
 import grpc
 import pytest
+from bystanders import calls_in_flight
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from processes import Process, run, serve, state_folder
 
@@ -54,7 +56,8 @@ def test_sigterm_lets_a_running_call_end():
     ):
         upload = Parts()
         answer = files_pb2_grpc.FileStorageStub(channel).UploadFile.future(upload, timeout=30)
-        upload.under_way.wait(10)
+        while not calls_in_flight(process):
+            assert not answer.done()
         process.popen.send_signal(signal.SIGTERM)
         assert process.popen.poll() is None
         upload.go_on.set()
@@ -181,9 +184,7 @@ class Parts:
     """An upload that waits in the middle until it is told to go on."""
 
     def __init__(self) -> None:
-        import threading
-
-        self.under_way, self.go_on = threading.Event(), threading.Event()
+        self.go_on = threading.Event()
         self._parts = iter(
             [
                 files_pb2.UploadFileRequest(spec=files_pb2.FileSpec(display_name="a.txt")),
@@ -197,7 +198,6 @@ class Parts:
     def __next__(self) -> files_pb2.UploadFileRequest:
         part = next(self._parts)
         if part.HasField("chunk"):
-            self.under_way.set()
             assert self.go_on.wait(20)
         return part
 

@@ -19,9 +19,9 @@ MIB = 1 << 20
 RSS_GROWTH_BYTES = 12 * MIB
 """Less than 1.3 KB a cycle of the long form, where one leaked call has 5 KB or more, a channel 50; and for the short
 form what allocators take now and then: a leaked channel a cycle would still be 20 MB."""
-LOOP_BYTES = 3_000
-"""What grpc.aio keeps of a stream whose event loop ends soon after it was cancelled, outside of Python's own memory;
-of one whose loop goes on it keeps 100."""
+KEPT_BYTES = 3_000
+"""What grpc.aio keeps of a stream that was cancelled soon before its channel closed, outside of Python's own memory;
+of one whose channel stays it keeps 100."""
 SPARE = 6
 """Threads, descriptors and objects that come and go by themselves: grpc's pool grows and shrinks with its load."""
 OF_GRPC = 1.0
@@ -63,7 +63,7 @@ async def test_cycles_leave_nothing(kind: str, record_property: pytest.RecordPro
     rss_bytes = grown.pop("rss_bytes")
     assert grown.pop("objects_of_grpc") <= SPARE + COUNT * OF_GRPC
     assert max(grown.values()) <= SPARE, grown
-    assert rss_bytes <= RSS_GROWTH_BYTES + (COUNT * LOOP_BYTES if kind == "cancelling_async" else 0)
+    assert rss_bytes <= RSS_GROWTH_BYTES + (COUNT * KEPT_BYTES if kind.startswith("cancelling_") else 0)
 
 
 async def gone(most: int) -> None:

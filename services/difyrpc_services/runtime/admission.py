@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from difyrpc_services.runtime.exposition import CallMetrics, LoadGauges, sharing_gauge
 from difyrpc_services.runtime.gate import Gate
 from difyrpc_services.runtime.limits import Allowances, Limits, LimitSettings, read_allowances
-from difyrpc_services.runtime.load import Load, memory_of_container
+from difyrpc_services.runtime.load import Load
+from difyrpc_services.runtime.memory import memory_of_container
 from difyrpc_services.runtime.queueing import Queue
 from difyrpc_services.runtime.service import Check
 

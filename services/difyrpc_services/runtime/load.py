@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Protocol
 
 from difyrpc_services.runtime.inflow import TICK_SECONDS, Inflow
@@ -16,8 +15,6 @@ log = logging.getLogger(__name__)
 CPU, MEMORY = CAUSES = ("CPU", "memory")  # what a process can be short of, as words for the caller
 MEMORY_TICKS = 10  # memory is looked at once a second
 MEMORY_CALM_PERCENT = 5.0  # that far below its limit memory is calm again
-GROUPS = Path("/proc/self/cgroup")
-GROUP_ROOT = Path("/sys/fs/cgroup")
 
 
 class LoadMetrics(Protocol):
@@ -117,47 +114,3 @@ class Load:
         used = self._memory_used()
         calm = self._memory_limit - MEMORY_CALM_PERCENT
         self._is_tight = used is not None and used >= (calm if self._is_tight else self._memory_limit)
-
-
-def memory_of_container() -> Callable[[], float | None]:
-    """Answers what reads the share of the container's memory limit that is used, in percent; None without a limit."""
-    for folder, limit, usage, inactive in _groups():
-        most = _number(folder / limit)
-        if most is not None and most < 1 << 60:  # cgroup v1 writes a huge number for none
-            return lambda: _percent(folder / usage, folder / "memory.stat", inactive, most)
-    return lambda: None
-
-
-def _groups() -> Iterator[tuple[Path, str, str, str]]:
-    """Yields where memory limits may stand, the closest first: cgroup v2, then v1."""
-    try:
-        lines = [line.split(":", 2) for line in GROUPS.read_text().splitlines()]
-    except OSError:
-        return
-    for _, kinds, path in lines:
-        here = Path(path.lstrip("/"))
-        for part in (here, *here.parents):
-            if not kinds:
-                yield GROUP_ROOT / part, "memory.max", "memory.current", "inactive_file "
-            elif "memory" in kinds.split(","):
-                folder = GROUP_ROOT / "memory" / part
-                yield folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "
-
-
-def _percent(usage: Path, statistics: Path, inactive: str, most: int) -> float | None:
-    """Answers what counts against the limit, as the kubelet sees it: all but cached file pages that can be dropped."""
-    used = _number(usage)
-    if used is None:
-        return None
-    try:
-        cached = sum(int(line.split()[1]) for line in statistics.read_text().splitlines() if line.startswith(inactive))
-    except OSError:
-        cached = 0
-    return 100.0 * max(0, used - cached) / most
-
-
-def _number(file: Path) -> int | None:
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):
-        return None

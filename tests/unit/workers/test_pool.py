@@ -40,8 +40,14 @@ def jobs_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
 async def make_pool() -> AsyncIterator[MakePool]:
     pools = []
 
-    async def make(*, workers: int = 1, waiting: int = 8, **limits: int) -> WorkerPool:
-        pool = WorkerPool(WorkerLimits(**limits), workers=workers, waiting=waiting, preload=("json", "worker_jobs"))
+    async def make(*, workers: int = 1, waiting: int = 8, slow_workers: int = 0, **limits: int) -> WorkerPool:
+        pool = WorkerPool(
+            WorkerLimits(**limits),
+            workers=workers,
+            waiting=waiting,
+            slow_workers=slow_workers,
+            preload=("json", "worker_jobs"),
+        )
         pools.append(pool)
         await pool.start()
         return pool
@@ -241,6 +247,44 @@ async def test_tenants_take_turns(make_pool: MakePool) -> None:
     busy.cancel()
     await asyncio.gather(busy, *tasks, return_exceptions=True)
     assert order.index("small") <= 1
+
+
+async def given(pool: WorkerPool, jobs: int) -> None:
+    """Returns when the pool has so many jobs, those that wait included."""
+    while (status := pool.status()).busy + status.waiting < jobs:
+        await asyncio.sleep(0)
+
+
+async def test_jobs_that_take_long_make_way_for_others(make_pool: MakePool) -> None:
+    pool = await make_pool(slow_workers=2)
+    long = [asyncio.create_task(run(pool, "turn_for_ever")) for _ in range(2)]
+    await given(pool, 2)
+    assert await run(pool, "echo", b"short", b"") == [b"short", b""]
+    assert pool.status().slow == 2
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pool.busy_pids()} == {19}
+    for task in long:
+        task.cancel()
+    await asyncio.gather(*long, return_exceptions=True)
+    status = pool.status()
+    assert (status.workers, status.busy, status.slow) == (1, 0, 0)
+
+
+async def test_only_so_many_jobs_make_way(make_pool: MakePool) -> None:
+    pool = await make_pool(slow_workers=1)
+    long = [asyncio.create_task(run(pool, "turn_for_ever", seconds=2)) for _ in range(2)]
+    await given(pool, 2)
+    assert await run(pool, "echo", b"short", b"") == [b"short", b""]
+    ended = await asyncio.gather(*long, return_exceptions=True)
+    assert [type(error) for error in ended] == [JobTimedOut, JobTimedOut]
+    assert pool.status().workers == 1
+
+
+async def test_a_worker_of_a_long_job_is_not_used_again(make_pool: MakePool) -> None:
+    pool = await make_pool(slow_workers=1)
+    (before,) = pool.pids()
+    await run(pool, "turn_for", options=b"0.6")
+    assert pool.status().ended == {"slow": 1}
+    assert await run(pool, "process_id") != [str(before).encode()]
 
 
 async def test_a_worker_can_reach_nothing(make_pool: MakePool, tmp_path: Path) -> None:

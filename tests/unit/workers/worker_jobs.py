@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 from difyrpc_services.runtime.errors import InvalidArgument
+from difyrpc_services.runtime.workers import asking, programs
 
 
 def echo(content: memoryview, options: bytes) -> Iterator[bytes]:
@@ -41,6 +42,13 @@ def turn_for_ever(content: memoryview, options: bytes) -> Iterator[bytes]:
     yield str(os.getpid()).encode()
     while True:
         pass
+
+
+def turn_for(content: memoryview, options: bytes) -> Iterator[bytes]:
+    until = time.monotonic() + float(options)
+    while time.monotonic() < until:
+        pass
+    yield b""
 
 
 def eat_memory(content: memoryview, options: bytes) -> Iterator[bytes]:
@@ -119,3 +127,19 @@ def spend(content: memoryview, options: bytes) -> Iterator[bytes]:
     while time.process_time() < end:
         pass
     yield b"spent"
+
+
+def have_run(content: memoryview, options: bytes) -> Iterator[bytes]:
+    """Has a program run: its name and arguments are the options, the content is its input."""
+    name, *arguments = json.loads(options)
+    yield programs.run(name, arguments, [content])
+
+
+def have_run_twice(content: memoryview, options: bytes) -> Iterator[bytes]:
+    for _ in range(2):
+        yield from have_run(content, options)
+
+
+def ask_twice(content: memoryview, options: bytes) -> Iterator[bytes]:
+    yield asking.ask(bytes(content))
+    yield asking.ask(options)

@@ -10,7 +10,8 @@
 
 A job is a function `(content: memoryview, options: bytes) -> Iterator[bytes]` named by its import path. It runs
 without network, without new processes, unable to write files, under limits of memory, processor time and wall
-clock. What it does to its worker is one `JobError` here.
+clock. What it does to its worker is one `JobError` here. Where the pool names programs, a job may have them run
+(`programs.run`), as confined as itself; where the pool answers questions, it may ask the server (`asking.ask`).
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from difyrpc_services.runtime.workers.errors import (
     PoolNotReady,
     QueueFull,
 )
+from difyrpc_services.runtime.workers.jobs import Answer, Job, JobRun, PoolStatus
 from difyrpc_services.runtime.workers.limits import WorkerLimits
-from difyrpc_services.runtime.workers.pool import Job, JobRun, PoolStatus, WorkerPool
+from difyrpc_services.runtime.workers.pool import WorkerPool
+from difyrpc_services.runtime.workers.programs import Program, ProgramFailed
 from difyrpc_services.runtime.workers.sandbox import confinement
 
 __all__ = [
+    "Answer",
     "Blob",
     "Job",
     "JobCrashed",
@@ -40,6 +44,8 @@ __all__ = [
     "OutputTooLarge",
     "PoolNotReady",
     "PoolStatus",
+    "Program",
+    "ProgramFailed",
     "QueueFull",
     "WorkerLimits",
     "WorkerPool",

@@ -34,6 +34,8 @@ REFUSED: Final = 5  # a ServiceError, as JSON
 NO_MEMORY: Final = 6  # MemoryError
 CRASHED: Final = 7  # any other exception, as JSON
 TAKEN: Final = 8  # the worker has the request; before this frame nothing of it has begun
+ASK: Final = 9  # the job asks the server for something
+ANSWER: Final = 10  # the server's answer
 
 # What a job may answer as its own error; anything else from a worker is Internal.
 _ERRORS: Final = {
@@ -78,6 +80,22 @@ def receive_request(sock: socket.socket) -> tuple[str, bytes, int] | None:
         data += more
     name, _, options = data[HEADER.size :].partition(b"\0")
     return name.decode(), options, fds[0]
+
+
+def receive(sock: socket.socket) -> tuple[int, bytes]:
+    """Waits in the worker for one frame without descriptors; ConnectionError if the server is gone."""
+    length, kind = HEADER.unpack(_exactly(sock, HEADER.size))
+    return kind, _exactly(sock, length)
+
+
+def _exactly(sock: socket.socket, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        more = sock.recv(min(length - len(data), 1 << 20))
+        if not more:
+            raise ConnectionError("the server is gone")
+        data += more
+    return bytes(data)
 
 
 def pack(value: dict[str, Any]) -> bytes:

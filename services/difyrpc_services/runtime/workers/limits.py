@@ -23,3 +23,5 @@ class WorkerLimits:
     """Jobs after which a worker is replaced."""
     recycle_rss_bytes: int = 200 * MIB
     """Resident memory between jobs above which a worker is replaced."""
+    niceness: int = 0
+    """How far workers and their programs stand back from the server's other processes, as nice(2): 0 to 19."""

@@ -7,9 +7,8 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any, Final
 
 from difyrpc_services.runtime.workers import frames
 from difyrpc_services.runtime.workers.blob import Blob
@@ -21,8 +20,11 @@ from difyrpc_services.runtime.workers.errors import (
     PoolNotReady,
     QueueFull,
 )
+from difyrpc_services.runtime.workers.jobs import Answer, Job, JobRun, PoolStatus
+from difyrpc_services.runtime.workers.lanes import SlowLane
 from difyrpc_services.runtime.workers.limits import WorkerLimits
 from difyrpc_services.runtime.workers.process import Worker, ZygoteFailed, ZygoteProcess
+from difyrpc_services.runtime.workers.programs import Program
 from difyrpc_services.runtime.workers.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -32,51 +34,11 @@ TRIES: Final = 10  # workers that may die idle, one after the other, before a jo
 NEAR_THE_LIMIT: Final = 0.75  # of the memory limit; a crash above it counts as a lack of memory
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What a worker is to do."""
-
-    function: str
-    """`package.module:function`."""
-    options: bytes = b""
-    """What the function gets beside the content; up to 1 MiB."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolStatus:
-    """What the pool does now and has done so far."""
-
-    workers: int
-    """Worker processes that are ready or busy."""
-    busy: int
-    """Of those, the ones that have a job."""
-    waiting: int
-    """Jobs that wait for a worker."""
-    ended: dict[str, int] = field(default_factory=dict)
-    """Workers that ended, by cause: `SIGKILL`, `timeout`, `cancelled`, `memory`, `recycled`, …"""
-
-
-class JobRun:
-    """One job on its way; iterate over it once, to the end or with `aclosing(run.items())`."""
-
-    def __init__(self, pool: WorkerPool, job: Job, content: Blob, tenant: str, seconds: float) -> None:
-        self.waiting_seconds = 0.0
-        """Time that it waited for a worker."""
-        self.cpu_seconds = 0.0
-        """Processor time that it took; known at the end."""
-        self._pool = pool
-        self._arguments = (job, content, tenant, seconds)
-
-    def items(self) -> AsyncGenerator[bytes, None]:
-        """Answers what the job yields, as it yields it; closing it early kills the job."""
-        return self._pool._perform(self, *self._arguments)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self.items()
-
-
 class WorkerPool:
-    """A fixed number of warm workers with a bounded queue that is fair between tenants."""
+    """A number of warm workers with a bounded queue that is fair between tenants.
+
+    A job that takes long does not hold one of that number: its worker becomes an extra one until it ends.
+    """
 
     def __init__(
         self,
@@ -86,14 +48,24 @@ class WorkerPool:
         preload: tuple[str, ...] = (),
         waiting: int = 64,
         waiting_per_tenant: int | None = None,
+        slow_workers: int = 0,
+        programs: Sequence[Program] = (),
+        answer: Answer | None = None,
     ) -> None:
-        """Takes how many workers to keep, modules to import before forking, and how many jobs may wait."""
+        """Takes how many workers to keep, modules to import before forking, and how many jobs may wait.
+
+        `slow_workers` is how many more there may be while jobs take long and memory allows it.
+        Jobs may have `programs` run, and may ask what `answer` answers.
+        """
         self._limits = limits
         self._count = workers
         self._waiting = waiting
         self._waiting_per_tenant = waiting if waiting_per_tenant is None else waiting_per_tenant
         self._preload = preload
-        self._zygote = ZygoteProcess(preload, limits)
+        self._programs = programs
+        self._answer = answer
+        self._zygote = ZygoteProcess(preload, limits, programs)
+        self._slow = SlowLane(most=slow_workers, memory_bytes=limits.memory_bytes)
         self._turns: Turns[Worker] = Turns()
         self._workers: set[Worker] = set()
         self._busy: set[Worker] = set()
@@ -133,7 +105,11 @@ class WorkerPool:
     def status(self) -> PoolStatus:
         """Answers what the pool does now."""
         return PoolStatus(
-            workers=len(self._workers), busy=len(self._busy), waiting=self._turns.waiting, ended=dict(self._ended)
+            workers=len(self._workers),
+            busy=len(self._busy),
+            waiting=self._turns.waiting,
+            slow=len(self._slow.workers),
+            ended=dict(self._ended),
         )
 
     def pids(self) -> tuple[int, ...]:
@@ -148,7 +124,7 @@ class WorkerPool:
         self, run: JobRun, job: Job, content: Blob, tenant: str, seconds: float
     ) -> AsyncGenerator[bytes, None]:
         worker = await self._begin(run, job, content, tenant, seconds)
-        watch = _Watch(worker, seconds)
+        watch, way = _Watch(worker, seconds), self._slow.watch(worker, self._replace)
         cause = "cancelled"
         try:
             async for item in self._outputs(run, worker, watch):
@@ -165,6 +141,7 @@ class WorkerPool:
             raise refused.error from None
         finally:
             watch.end()
+            way.cancel()
             self._release(worker, cause)
 
     async def _begin(self, run: JobRun, job: Job, content: Blob, tenant: str, seconds: float) -> Worker:
@@ -217,8 +194,25 @@ class WorkerPool:
             if kind == frames.OUTPUT:
                 yield body
                 continue
+            if kind == frames.ASK and self._answer is not None:
+                await self._answered(worker, body, watch, self._answer)
+                continue
             self._finish(run, worker, kind, body)
             return
+
+    async def _answered(self, worker: Worker, question: bytes, watch: _Watch, answer: Answer) -> None:
+        """Answers a question of the job, unless the worker ends first."""
+        asked = asyncio.ensure_future(answer(question))
+        first: set[asyncio.Future[Any]] = {asked, worker.ended}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done():
+                raise await self._death(worker, watch)
+            await worker.answer(asked.result())
+        except EOFError:
+            raise await self._death(worker, watch) from None
+        finally:
+            asked.cancel()
 
     def _finish(self, run: JobRun, worker: Worker, kind: int, body: bytes) -> None:
         """Reads the last frame of a job; raises what it says."""
@@ -231,9 +225,9 @@ class WorkerPool:
             log.error("a job raised %s at %s", found.get("class"), " < ".join(reversed(found.get("places", ()))))
             raise JobCrashed(str(found.get("class", "an unknown frame")))
         found = frames.unpack(body)
-        total = float(found.get("cpu_seconds", 0.0))
-        run.cpu_seconds = max(0.0, total - worker.cpu_seconds)
-        worker.cpu_seconds = total
+        total, programs = float(found.get("cpu_seconds", 0.0)), float(found.get("program_seconds", 0.0))
+        run.cpu_seconds = max(0.0, total - worker.cpu_seconds + programs - worker.program_seconds)
+        worker.cpu_seconds, worker.program_seconds = total, programs
         worker.resident_bytes = int(found.get("resident_bytes", 0))
 
     async def _death(self, worker: Worker, watch: _Watch) -> Exception:
@@ -254,19 +248,25 @@ class WorkerPool:
 
     def _release(self, worker: Worker, cause: str) -> None:
         self._busy.discard(worker)
-        if cause or worker.ended.done() or self._stopping:
+        if self._slow.left(worker):
+            self._end(worker, cause or "slow")
+        elif cause or worker.ended.done() or self._stopping:
             self._retire(worker, cause or "died")
         else:
             self._turns.give(worker)
 
     def _retire(self, worker: Worker, cause: str) -> None:
         """Ends a worker and starts another in its place."""
+        if self._end(worker, cause) and not self._stopping:
+            self._replace()
+
+    def _end(self, worker: Worker, cause: str) -> bool:
+        """Ends a worker, and answers whether it had not ended before."""
         if worker not in self._workers:
-            return
+            return False
         self._ended[cause] += 1
         self._drop(worker)
-        if not self._stopping:
-            self._replace()
+        return True
 
     def _drop(self, worker: Worker) -> None:
         self._workers.discard(worker)
@@ -298,7 +298,7 @@ class WorkerPool:
         async with self._zygote_lock:
             if not self._zygote.alive:
                 self._zygote.close()
-                self._zygote = ZygoteProcess(self._preload, self._limits)
+                self._zygote = ZygoteProcess(self._preload, self._limits, self._programs)
                 await self._zygote.start()
         worker = await self._zygote.spawn()
         self._failures = 0

@@ -12,12 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from difyrpc_services.runtime.workers import frames
 from difyrpc_services.runtime.workers.blob import Blob
 from difyrpc_services.runtime.workers.limits import WorkerLimits
+from difyrpc_services.runtime.workers.programs import Program
 from difyrpc_services.runtime.workers.zygote import MESSAGE_BYTES, setup_message
 
 START_SECONDS: Final = 60.0  # for the zygote's imports on a busy machine
@@ -57,6 +59,7 @@ class Worker:
         self.jobs = 0
         self.virtual_bytes = 0
         self.cpu_seconds = 0.0
+        self.program_seconds = 0.0
         self.resident_bytes = 0
         self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._sock = sock
@@ -77,6 +80,14 @@ class Worker:
         if length > limit_bytes:
             raise ValueError(f"a frame of {length} bytes")
         return kind, await self._read(length)
+
+    async def answer(self, body: bytes) -> None:
+        """Answers its question; EOFError when it is gone."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._sock, frames.HEADER.pack(len(body), frames.ANSWER) + body)
+        except OSError as error:
+            raise EOFError from error
 
     def kill(self) -> None:
         """Ends it at once, whatever it does."""
@@ -126,9 +137,10 @@ class ZygoteFailed(Exception):
 class ZygoteProcess:
     """The server's handle on the zygote: makes workers and hears how they end."""
 
-    def __init__(self, preload: tuple[str, ...], limits: WorkerLimits) -> None:
+    def __init__(self, preload: tuple[str, ...], limits: WorkerLimits, programs: Sequence[Program] = ()) -> None:
         self._preload = preload
         self._limits = limits
+        self._programs = programs
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._workers: dict[int, Worker] = {}
@@ -156,7 +168,7 @@ class ZygoteProcess:
                 start_new_session=True,
             )
         ours.setblocking(False)
-        ours.send(setup_message(self._preload, self._limits))
+        ours.send(setup_message(self._preload, self._limits, self._programs))
         loop = asyncio.get_running_loop()
         self._control = ours
         self._ready = loop.create_future()

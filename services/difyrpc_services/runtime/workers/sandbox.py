@@ -14,14 +14,15 @@ from difyrpc_services.runtime.workers import seccomp
 from difyrpc_services.runtime.workers.limits import WorkerLimits
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _PAGE: Final = resource.getpagesize()
 
 
 def confine(limits: WorkerLimits) -> None:
     """Puts all limits on this process, for good; the server sets those of memory and time for each job."""
-    _kill_first()
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_NOFILE, limits.open_files)
+    kill_first()
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_NOFILE, limits.open_files)
     if seccomp.supported():
         seccomp.apply()
 
@@ -38,6 +39,11 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def adopt_orphans() -> None:
+    """Makes this process the parent of what its dead children leave behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def virtual_bytes() -> int:
     """Answers the address space of this process."""
     return _statm()[0] * _PAGE
@@ -48,18 +54,19 @@ def resident_bytes() -> int:
     return _statm()[1] * _PAGE
 
 
-def _statm() -> list[int]:
-    return [int(number) for number in Path("/proc/self/statm").read_bytes().split()]
-
-
-def _limit(kind: int, value: int) -> None:
+def limit(kind: int, value: int) -> None:
+    """Lowers both limits of a kind to `value`, or keeps the lower ones that hold."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(kind, (value, value))
 
 
-def _kill_first() -> None:
+def kill_first() -> None:
     """Makes the kernel choose a worker, not the server, when memory ends."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900")
+
+
+def _statm() -> list[int]:
+    return [int(number) for number in Path("/proc/self/statm").read_bytes().split()]

@@ -8,19 +8,22 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import cast
 
 from difyrpc_services.runtime.errors import ServiceError
-from difyrpc_services.runtime.workers import frames, sandbox
+from difyrpc_services.runtime.workers import asking, frames, launcher, programs, sandbox
 from difyrpc_services.runtime.workers.limits import WorkerLimits
 
 Function = Callable[[memoryview, bytes], Iterator[bytes]]
 
 
-def serve(sock: socket.socket, limits: WorkerLimits) -> None:
+def serve(sock: socket.socket, limits: WorkerLimits, known: Sequence[programs.Program] = ()) -> None:
     """Confines this process, then does one job after the other until the server closes the socket."""
+    os.nice(limits.niceness)
+    programs.use_launcher(launcher.start(known) if known else None)
+    asking.use_server(sock)
     sandbox.confine(limits)
     frames.send(sock, frames.READY, frames.pack({"virtual_bytes": sandbox.virtual_bytes()}))
     while (request := frames.receive_request(sock)) is not None:
@@ -76,8 +79,14 @@ def content_of(fd: int) -> Iterator[memoryview]:
 
 
 def usage() -> bytes:
-    """Answers the processor seconds of this process so far and its resident bytes."""
-    return frames.pack({"cpu_seconds": time.process_time(), "resident_bytes": sandbox.resident_bytes()})
+    """Answers the processor seconds of this process and of its programs so far, and its resident bytes."""
+    return frames.pack(
+        {
+            "cpu_seconds": time.process_time(),
+            "program_seconds": programs.spent_seconds(),
+            "resident_bytes": sandbox.resident_bytes(),
+        }
+    )
 
 
 def describe(error: BaseException) -> bytes:

@@ -19,11 +19,13 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
 from difyrpc_services.runtime.workers import sandbox, worker
 from difyrpc_services.runtime.workers.limits import WorkerLimits
+from difyrpc_services.runtime.workers.programs import Program
 
 MESSAGE_BYTES: Final = 1 << 17  # greatest message on the control socket
 
@@ -43,22 +45,31 @@ def main() -> NoReturn:
     gc.collect()
     gc.freeze()
     _tell(control, {"ready": True})
-    Zygote(control, WorkerLimits(**setup["limits"])).run()
+    programs = [Program(**program) for program in setup["programs"]]
+    Zygote(control, WorkerLimits(**setup["limits"]), programs).run()
     os._exit(0)
 
 
-def setup_message(preload: tuple[str, ...], limits: WorkerLimits) -> bytes:
+def setup_message(preload: tuple[str, ...], limits: WorkerLimits, programs: Sequence[Program] = ()) -> bytes:
     """Answers the first message to a zygote."""
-    value = {"path": [entry for entry in sys.path if entry], "preload": preload, "limits": dataclasses.asdict(limits)}
+    value = {
+        "path": [entry for entry in sys.path if entry],
+        "preload": preload,
+        "limits": dataclasses.asdict(limits),
+        "programs": [dataclasses.asdict(program) for program in programs],
+    }
     return json.dumps(value).encode()
 
 
 class Zygote:
     """Forks workers on demand and tells how they ended."""
 
-    def __init__(self, control: socket.socket, limits: WorkerLimits) -> None:
+    def __init__(self, control: socket.socket, limits: WorkerLimits, programs: Sequence[Program]) -> None:
         self._control = control
         self._limits = limits
+        self._programs = programs
+        self._workers: set[int] = set()
+        sandbox.adopt_orphans()  # launchers of dead workers are reaped here, not left to the system
         self._woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._waker = waker
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -89,6 +100,7 @@ class Zygote:
         if pid == 0:
             self._become_worker(parent, fd)
         os.close(fd)
+        self._workers.add(pid)
         pidfd = os.pidfd_open(pid)
         _tell(self._control, {"started": number, "pid": pid}, pidfd)
         os.close(pidfd)
@@ -103,7 +115,7 @@ class Zygote:
             os.close(self._waker)
             sandbox.die_with_parent(parent)
             with contextlib.suppress(ConnectionError):
-                worker.serve(socket.socket(fileno=fd), self._limits)
+                worker.serve(socket.socket(fileno=fd), self._limits, self._programs)
             status = 0
         finally:
             os._exit(status)
@@ -118,6 +130,9 @@ class Zygote:
                 return
             if not pid:
                 return
+            if pid not in self._workers:
+                continue
+            self._workers.discard(pid)
             _tell(self._control, {"ended": pid, "status": status, "peak_bytes": usage.ru_maxrss * 1024})
 
 

@@ -17,6 +17,7 @@ LARGER: Final = 1.14  # times the body's size makes a title
 SMALLER: Final = 0.88  # times the body's size may be a footnote
 LOOSE: Final = 1.8  # times their size from line to line; such centred lines stand for themselves
 WIDER_GAP: Final = 1.24  # times the usual distance of lines separates paragraphs
+CODE_GAP: Final = 3.2  # times the size from line to line; farther apart are two pieces of program text
 LONGEST_TITLE: Final = 160  # characters
 
 _LEADERS: Final = re.compile(r"(?:\.\s?){4,}\s*[\divxlc]*$|…{2,}\s*\d*$|·{4,}\s*\d*$|_{6,}\s*\d+$", re.IGNORECASE)
@@ -51,6 +52,8 @@ class Style:
 
     body_size: float = 10.0
     """Points that most characters have."""
+    mono_body: bool = False
+    """Most characters are of one width, so that they are no sign of program text."""
     in_contents: bool = False
     """The last title was that of a table of contents."""
 
@@ -60,11 +63,27 @@ def elements_of(block: Block, page: int, page_height: float, style: Style) -> li
     usual = _usual_distance(block.lines, style)
     groups: list[list[PrintedLine]] = []
     for line in block.lines:
-        if groups and not _begins(groups[-1], line, block, usual):
+        if groups and not _begins(groups[-1], line, block, usual, style):
             groups[-1].append(line)
         else:
             groups.append([line])
-    return [_element(group, block, page, page_height, style) for group in groups]
+    return [
+        _code(group, page) if _is_code(group, style) else _element(group, block, page, page_height, style)
+        for group in groups
+    ]
+
+
+def _is_code(group: list[PrintedLine], style: Style) -> bool:
+    """Answers whether lines are program text: letters of one width where the text's have their own."""
+    return not style.mono_body and all(line.mono and line.text.isascii() for line in group)
+
+
+def _code(group: list[PrintedLine], page: int) -> Element:
+    """Makes an element of program text, its lines and indents kept."""
+    left = min(line.left for line in group)
+    advance = min((line.right - line.left) / len(line.text) for line in group) or 1.0
+    rows = [" " * round((line.left - left) / advance) + line.text.replace("\x02", "-") for line in group]
+    return Element(id="", kind="code", text="\n".join(rows), page=page, boxes=(_around(group, page),))
 
 
 def is_contents_line(text: str) -> bool:
@@ -87,9 +106,13 @@ def _usual_distance(lines: Sequence[PrintedLine], style: Style) -> float:
     return min(distance for distance, count in distances.items() if count >= 0.4 * most)
 
 
-def _begins(group: list[PrintedLine], line: PrintedLine, block: Block, usual: float) -> bool:
+def _begins(group: list[PrintedLine], line: PrintedLine, block: Block, usual: float, style: Style) -> bool:
     """Answers whether a line begins a new paragraph under `group`."""
     above = group[-1]
+    if line.mono and above.mono and not style.mono_body:
+        return line.bottom - above.bottom > CODE_GAP * line.size
+    if line.mono != above.mono and not style.mono_body and line.text.isascii() and above.text.isascii():
+        return True
     if abs(line.size - above.size) > 0.12 * max(line.size, above.size):
         return True
     if line.bottom - above.bottom > max(WIDER_GAP * usual * max(1.0, line.size / 14), 1.5 * line.size * 0.8):
@@ -210,6 +233,10 @@ def _title_level(text: str, ratio: float, heading: re.Match[str] | None) -> int:
 
 
 def _around(group: list[PrintedLine], page: int) -> Box:
+    if len(group) == 1:
+        one = group[0]
+        left, top, right, bottom = round(one.left, 2), round(one.top, 2), round(one.right, 2), round(one.bottom, 2)
+        return Box(page=page, left=left, top=top, right=right, bottom=bottom)
     return Box(
         page=page,
         left=round(min(line.left for line in group), 2),

@@ -6,84 +6,107 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from difyrpc_services.documents.elements import Element
+from difyrpc_services.documents.formats.pdf.facts import (
+    Outline,
+    files_inside,
+    metadata,
+    outline,
+    page_labels,
+    signature,
+)
+from difyrpc_services.documents.formats.pdf.hyphens import Vocabulary
+from difyrpc_services.documents.formats.pdf.notes import form_of
+from difyrpc_services.documents.formats.pdf.opening import open_pdf, page_of
 from difyrpc_services.documents.formats.pdf.page import PageContent, content_of, elements_on
-from difyrpc_services.documents.formats.pdf.paragraphs import Style
+from difyrpc_services.documents.formats.pdf.paragraphs import LONGEST_TITLE, Style
+from difyrpc_services.documents.formats.pdf.scanned import marked, notices_of, with_scan
 from difyrpc_services.documents.formats.reading import (
     Notice,
     Opened,
     ReadPart,
     ReadRequest,
+    Yielded,
     chosen_pages,
     corrupt,
-    encrypted,
 )
 from difyrpc_services.documents.formats.words import after, is_cjk
 from difyrpc_services.runtime.errors import FailedPrecondition
 
 AROUND: Final = 4  # pages on each side that are looked at for headers and footers
 SCAN_SAMPLE: Final = 12  # pages without any text after which a document counts as a scan at once
-_METADATA: Final = {
-    "Title": "title",
-    "Author": "author",
-    "Subject": "subject",
-    "Keywords": "keywords",
-    "Creator": "creator",
-    "Producer": "producer",
-    "CreationDate": "created",
-    "ModDate": "modified",
-}
-_UNSET: Final = frozenset({"unspecified", "anonymous", "untitled"})  # what programs write for want of a value
-_DATE: Final = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:([+-])(\d\d)'?(\d\d)?|Z)?")
 _ENDED: Final = re.compile(r"[.。:：;；!?！？”\"]$")
 
 
-def read(content: memoryview, request: ReadRequest) -> Iterator[Opened | ReadPart]:
+def read(content: memoryview, request: ReadRequest) -> Iterator[Yielded]:
     """Reads a PDF; ENCRYPTED, CORRUPT, PAGE_NOT_FOUND, TOO_LARGE, NEEDS_OCR."""
-    document = open_pdf(content, request.password)
+    opened = open_pdf(content, request.password)
+    document = opened.document
     try:
         count = len(document)
         pages = chosen_pages(request, count)
         yield Opened(
             page_count=count,
             pages_asked=len(pages),
-            metadata=_metadata(document),
+            metadata=metadata(document),
             encrypted=pdfium.FPDF_GetSecurityHandlerRevision(document.raw) >= 0,
+            notices=opened.notices,
+            page_labels=page_labels(document, count),
         )
-        yield from _joined_pages(_laid_out(_contents(document, pages, request), len(pages), request))
+        parts = laid_out(_contents(document, pages, request), len(pages), request)
+        yield from _not_lost(_titled(parts, outline(document)), whole=opened.whole)
+        yield from files_inside(document, request.max_expanded_bytes)
     finally:
         document.close()
 
 
-def open_pdf(content: memoryview, password: str) -> pypdfium2.PdfDocument:
-    """Opens a PDF; ENCRYPTED and CORRUPT."""
-    try:
-        document = pypdfium2.PdfDocument(bytes(content), password=password or None)
-    except pypdfium2.PdfiumError as error:
-        if getattr(error, "err_code", None) == pdfium.FPDF_ERR_PASSWORD:
-            raise encrypted("pdf", given=bool(password)) from error
-        raise corrupt("pdf", "its structure cannot be read") from error
-    if not len(document):
-        document.close()
-        raise corrupt("pdf", "it has no pages")
-    return document
+def laid_out(contents: Iterator[PageContent], total: int, request: ReadRequest) -> Iterator[ReadPart]:
+    """Answers what stands on pages, each seen beside its neighbours; NEEDS_OCR."""
+    return _joined_pages(_laid_out(contents, total, request))
 
 
 def _contents(document: pypdfium2.PdfDocument, pages: list[int], request: ReadRequest) -> Iterator[PageContent]:
+    form = form_of(document)
+    vocabulary = Vocabulary()
     for number in pages:
+        page = page_of(document, number)
         try:
-            page = document[number - 1]
-        except pypdfium2.PdfiumError as error:
-            raise corrupt("pdf", f"page {number} cannot be read") from error
-        try:
-            yield content_of(page, number, request.tables)
+            found = content_of(page, number, request.tables, vocabulary, form)
+            yield with_scan(page, found, request.scans)
         finally:
             page.close()
+
+
+def _not_lost(parts: Iterator[ReadPart], *, whole: bool) -> Iterator[ReadPart]:
+    """Refuses a damaged file of which nothing is left; CORRUPT."""
+    found = whole
+    for part in parts:
+        found = found or bool(part.elements)
+        yield part
+    if not found:
+        raise corrupt("pdf", "it is damaged, and no text is left")
+
+
+def _titled(parts: Iterator[ReadPart], titles: Outline) -> Iterator[ReadPart]:
+    """Makes titles of what bookmarks name."""
+    for part in parts:
+        named = titles.get(part.page)
+        if named:
+            yield replace(part, elements=[_as_named(element, named) for element in part.elements])
+        else:
+            yield part
+
+
+def _as_named(element: Element, named: dict[str, int]) -> Element:
+    if element.kind not in ("title", "paragraph", "list_item") or len(element.text) > LONGEST_TITLE:
+        return element
+    level = named.get(signature(element.text))
+    return element if level is None or element.contents_entry else replace(element, kind="title", level=level)
 
 
 def _laid_out(contents: Iterator[PageContent], total: int, request: ReadRequest) -> Iterator[ReadPart]:
@@ -92,11 +115,12 @@ def _laid_out(contents: Iterator[PageContent], total: int, request: ReadRequest)
     ahead: deque[PageContent] = deque()
     sizes: Counter[float] = Counter()
     style = Style()
-    readable = without_text = 0
+    readable = without_text = mono = 0
     while True:
         while len(ahead) <= AROUND and (page := next(contents, None)) is not None:
             sizes.update(page.sizes)
-            readable += page.has_text
+            mono += page.mono
+            readable += page.has_text or page.recognised
             without_text += not page.has_text and (page.drawn or page.garbled)
             ahead.append(page)
             if not readable and without_text >= SCAN_SAMPLE:
@@ -105,6 +129,7 @@ def _laid_out(contents: Iterator[PageContent], total: int, request: ReadRequest)
             return
         if not readable and len(behind) + len(ahead) >= total and without_text:
             raise needs_ocr(ahead[0])
+        style.mono_body = mono * 2 > sizes.total()
         style.body_size = sizes.most_common(1)[0][0] if sizes else style.body_size
         page = ahead.popleft()
         yield _part(page, [*behind, *ahead], style, request)
@@ -115,15 +140,14 @@ def _part(page: PageContent, neighbours: list[PageContent], style: Style, reques
     margins = [other.margin for other in neighbours if other.margin is not None]
     least = 0 if not margins else 1 if len(margins) == 1 else 2
     running = page.margin.running(margins, least=least) if page.margin is not None else {}
+    notices = notices_of(page)
     if page.garbled:
         notice = Notice(
             reason="GARBLED_TEXT", message="the text of this page has no readable letters", page=page.number
         )
-        return ReadPart(page=page.number, notices=(notice,))
-    notices: tuple[Notice, ...] = ()
-    if not page.has_text and page.drawn:
-        notices = (Notice(reason="PAGE_WITHOUT_TEXT", message="this page is a picture", page=page.number),)
-    return ReadPart(page=page.number, elements=elements_on(page, running, style, request.tables), notices=notices)
+        return ReadPart(page=page.number, notices=(*notices, notice))
+    elements = elements_on(page, running, style, request.tables)
+    return ReadPart(page=page.number, elements=marked(elements, page), notices=notices)
 
 
 def needs_ocr(page: PageContent) -> FailedPrecondition:
@@ -176,30 +200,3 @@ def _goes_on(one: Element, two: Element) -> bool:
     return (
         is_cjk(two.text[0]) and is_cjk(one.text[-1]) and two.indent < 8 and not two.text.startswith(("第", "（", "附"))
     )
-
-
-def _metadata(document: pypdfium2.PdfDocument) -> dict[str, str]:
-    found = {}
-    for key, name in _METADATA.items():
-        value = document.get_metadata_value(key).strip("\x00 \t\r\n")
-        if value and value.strip("()").lower() not in _UNSET:
-            found[name] = _date(value) if name in ("created", "modified") else value[:1000]
-    return {name: value for name, value in found.items() if value}
-
-
-def _date(value: str) -> str:
-    """Answers a PDF date as RFC 3339; empty if it is none."""
-    match = _DATE.match(value)
-    if match is None:
-        return ""
-    year, month, day, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
-    zone = f"{sign}{zone_hours}:{zone_minutes or '00'}" if sign else "Z"
-    return f"{year}-{month or '01'}-{day or '01'}T{hour or '00'}:{minute or '00'}:{second or '00'}{zone}"
-
-
-def page_of(document: pypdfium2.PdfDocument, number: int) -> Any:
-    """Answers a page by its number from 1; CORRUPT."""
-    try:
-        return document[number - 1]
-    except pypdfium2.PdfiumError as error:
-        raise corrupt("pdf", f"page {number} cannot be read") from error

@@ -11,8 +11,8 @@ from typing import Any, Final
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from difyrpc_services.documents.formats.pdf.read import open_pdf, page_of
-from difyrpc_services.documents.formats.pdf.text import View
+from difyrpc_services.documents.formats.pdf.opening import open_pdf, page_of
+from difyrpc_services.documents.formats.pdf.view import View
 from difyrpc_services.runtime.errors import InvalidArgument, OutOfRange
 
 MOST_PIXELS: Final = 25_000_000
@@ -47,7 +47,7 @@ def render(
     content: memoryview, *, password: str, page: int, dpi: float, max_width: int, marks: tuple[Mark, ...]
 ) -> Picture:
     """Renders one page; PAGE_NOT_FOUND, BAD_OPTION, ENCRYPTED, CORRUPT."""
-    document = open_pdf(content, password)
+    document = open_pdf(content, password).document
     try:
         count = len(document)
         if page > count:
@@ -95,28 +95,13 @@ def _scale(page: Any, dpi: float, max_width: int) -> float:
 
 def _highlight(page: Any, mark: Mark) -> None:
     """Puts a translucent rectangle on the page; it is blended so that text stays black."""
-    left, bottom, right, top = _in_page(View.of(page), mark)
+    left, bottom, right, top = View.of(page).back((mark.left, mark.top, mark.right, mark.bottom))
     rectangle = pdfium.FPDFPageObj_CreateNewRect(left, bottom, right - left, top - bottom)
     red, green, blue, alpha = struct.pack(">I", mark.color)
     pdfium.FPDFPageObj_SetFillColor(rectangle, red, green, blue, alpha)
     pdfium.FPDFPath_SetDrawMode(rectangle, pdfium.FPDF_FILLMODE_WINDING, 0)
     pdfium.FPDFPageObj_SetBlendMode(rectangle, b"Multiply")
     pdfium.FPDFPage_InsertObject(page.raw, rectangle)
-
-
-def _in_page(view: View, mark: Mark) -> tuple[float, float, float, float]:
-    """Answers left, bottom, right, top in PDF coordinates; the reverse of `View.place`."""
-    if view.rotation == 90:
-        left, bottom, right, top = mark.top, mark.left, mark.bottom, mark.right
-    elif view.rotation == 180:
-        left, bottom = view.width - mark.right, mark.top
-        right, top = view.width - mark.left, mark.bottom
-    elif view.rotation == 270:
-        left, bottom = view.height - mark.bottom, view.width - mark.right
-        right, top = view.height - mark.top, view.width - mark.left
-    else:
-        left, bottom, right, top = mark.left, view.height - mark.bottom, mark.right, view.height - mark.top
-    return left + view.left, bottom + view.bottom, right + view.left, top + view.bottom
 
 
 def _png(bitmap: Any) -> bytes:

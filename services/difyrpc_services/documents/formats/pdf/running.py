@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, Literal
 
-from difyrpc_services.documents.formats.pdf.tables import rows_of
-from difyrpc_services.documents.formats.pdf.text import Fragment
+from difyrpc_services.documents.formats.pdf.fragments import Fragment, rows_of
 
 MARGIN: Final = 0.13  # of the page's height, at the top and at the bottom
+EDGE: Final = 0.075  # of the height: where two pages are all there is, only this far do repeated rows run
 MOST_ROWS: Final = 4  # printed rows in each margin
 NEXT: Final = 0.06  # of the height beyond the margin, where the next row is looked for
 SAME_HEIGHT: Final = 6.0  # points
@@ -37,7 +37,7 @@ class _Row:
     apart: bool
     """A gap separates it from the next row towards the middle of the page."""
 
-    def repeats(self, others: list[Margin], least: int) -> bool:
+    def repeats(self, others: Sequence[Margin], least: int) -> bool:
         """Answers whether it stands on `least` other pages, or is a page number."""
         if _PAGE_NUMBER.fullmatch(" ".join(fragment.text for fragment in self.fragments)):
             return True
@@ -49,23 +49,35 @@ class Margin:
 
     def __init__(self, fragments: list[Fragment], height: float) -> None:
         reach = (MARGIN + NEXT) * height
+        self._height = height
+        self._count = len(fragments)
         self._headers = _margin("header", rows_of([f for f in fragments if f.top < reach]), height)
         footers = rows_of([f for f in fragments if f.bottom > height - reach])
         self._footers = _margin("footer", footers[::-1], height)
 
     def running(self, neighbours: Iterable[Margin], *, least: int) -> dict[int, Place]:
-        """Answers the fragments (by identity) that stand on at least `least` of the neighbours too."""
+        """Answers the fragments (by identity) that stand on at least `least` of the neighbours too.
+
+        What is all that a page holds is its text, page numbers aside.
+        """
         others = list(neighbours)
+        found = self._repeated(others, least)
+        return found if len(found) < self._count else self._repeated((), 0)
+
+    def _repeated(self, others: Sequence[Margin], least: int) -> dict[int, Place]:
         found: dict[int, Place] = {}
         for rows in (self._headers, self._footers):
             alike: list[_Row] = []
             for row in rows:  # from the edge inwards
-                if not row.repeats(others, least):
+                if not row.repeats(others, least) or (least == 1 and not self._at_edge(row)):
                     break
                 alike.append(row)
                 if row.apart:
                     found.update((id(fragment), each.place) for each in alike for fragment in each.fragments)
         return found
+
+    def _at_edge(self, row: _Row) -> bool:
+        return not EDGE < row.middle / self._height < 1 - EDGE
 
     def has(self, place: Place, pattern: str, middle: float) -> bool:
         """Answers whether such a row stands at this height."""

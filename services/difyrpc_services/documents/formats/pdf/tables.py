@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from difyrpc_services.documents.elements import Cell, Table
 from difyrpc_services.documents.formats.pdf.drawing import Drawing
-from difyrpc_services.documents.formats.pdf.text import Fragment
+from difyrpc_services.documents.formats.pdf.fragments import Fragment, rows_of, split_at
 from difyrpc_services.documents.formats.words import joined
 
 NEAR: Final = 3.0  # points between ends of lines that meet
+OPEN: Final = 12.0  # points that lines reach beyond the last line that crosses them
 COVERED: Final = 0.7  # of a cell's edge must be drawn to be a border
-MOST_LINES: Final = 1_500  # more make a drawing, not a table
+MOST_IN_FEW: Final = 25  # fragments of a cell, where there are hardly any cells
+MOST_LINES: Final = 2_000  # more make a drawing, not a table
 _NUMERIC: Final = re.compile(r"[\d.,%¥$€£+\-–—/:()\s]+")
-
-Split = Callable[[Fragment, list[float]], list[Fragment]]
 
 
 @dataclass(slots=True)
@@ -43,12 +43,16 @@ class Grid:
     vertical: list[tuple[float, float, float]]
 
     def holds(self, fragment: Fragment) -> bool:
-        """Answers whether a fragment's middle is inside."""
+        """Answers whether a fragment's middle or its beginning is inside."""
+        if not self.ys[0] - 1 <= fragment.middle <= self.ys[-1] + 1:
+            return False
         middle = (fragment.left + fragment.right) / 2
-        return self.xs[0] - 1 <= middle <= self.xs[-1] + 1 and self.ys[0] - 1 <= fragment.middle <= self.ys[-1] + 1
+        if self.xs[0] - 1 <= middle <= self.xs[-1] + 1:
+            return True
+        return self.xs[0] - 1 <= fragment.left < self.xs[-1] - 1  # too long for its cell
 
 
-def ruled_tables(drawing: Drawing, fragments: list[Fragment], split: Split) -> tuple[list[FoundTable], list[Fragment]]:
+def ruled_tables(drawing: Drawing, fragments: list[Fragment]) -> tuple[list[FoundTable], list[Fragment]]:
     """Answers the tables drawn with lines, and the fragments that are in none."""
     found = []
     for grid in grids(drawing):
@@ -56,7 +60,7 @@ def ruled_tables(drawing: Drawing, fragments: list[Fragment], split: Split) -> t
         if not inside:
             continue
         taken = {id(fragment) for fragment in inside}
-        pieces = [piece for fragment in inside for piece in split(fragment, grid.xs)]
+        pieces = [piece for fragment in inside for piece in split_at(fragment, grid.xs)]
         table = _filled(grid, pieces)
         if table is None:
             continue
@@ -74,10 +78,25 @@ def grids(drawing: Drawing) -> list[Grid]:
     groups = _groups(drawing)
     found = []
     for horizontal, vertical in groups:
-        xs, ys = _clusters([line[0] for line in vertical]), _clusters([line[0] for line in horizontal])
-        if len(xs) >= 2 and len(ys) >= 2 and (len(xs) - 1) * (len(ys) - 1) >= 2:
+        if not horizontal or not vertical:
+            continue
+        xs = _clusters([line[0] for line in vertical])
+        ys = _clusters([line[0] for line in horizontal])
+        xs, ys = _opened(xs, horizontal), _opened(ys, vertical)
+        if len(xs) >= 3 and len(ys) >= 2:
             found.append(Grid(xs, ys, horizontal, vertical))
     return sorted(found, key=lambda grid: (grid.ys[0], grid.xs[0]))
+
+
+def _opened(places: list[float], across: list[tuple[float, float, float]]) -> list[float]:
+    """Adds the borders of a table that is open at its sides: where most of the lines across end."""
+    begins, ends = sorted(line[1] for line in across), sorted(line[2] for line in across)
+    begin, end = begins[len(begins) // 2], ends[len(ends) // 2]
+    if len(across) >= 2 and begin < places[0] - OPEN:
+        places = [begin, *places]
+    if len(across) >= 2 and end > places[-1] + OPEN:
+        places = [*places, end]
+    return places
 
 
 def _groups(
@@ -127,7 +146,7 @@ def _filled(grid: Grid, pieces: list[Fragment]) -> Table | None:
         row = _slot(grid.ys, piece.middle)
         column = _slot(grid.xs, (piece.left + piece.right) / 2)
         texts.setdefault(owner[row][column], []).append(piece)
-    if len(texts) < 2:
+    if len(texts) < 2 or _is_layout(list(texts.values())):
         return None
     cells = []
     for row in range(rows):
@@ -147,30 +166,31 @@ def _filled(grid: Grid, pieces: list[Fragment]) -> Table | None:
     )
 
 
+def _is_layout(cells: list[list[Fragment]]) -> bool:
+    """Answers whether lines frame the columns of a page, not the cells of a table."""
+    return len(cells) <= 4 and any(len(cell) > MOST_IN_FEW for cell in cells)
+
+
 def _spans(grid: Grid, rows: int, columns: int) -> list[list[tuple[int, int]]]:
     """Answers for each place the upper left place of the cell that it belongs to."""
+    flat = [[line for line in grid.horizontal if abs(line[0] - y) <= NEAR] for y in grid.ys]
+    upright = [[line for line in grid.vertical if abs(line[0] - x) <= NEAR] for x in grid.xs]
     owner = [[(row, column) for column in range(columns)] for row in range(rows)]
     for row in range(rows):
         for column in range(columns):
             here = owner[row][column]
-            if (
-                here == (row, column)
-                and row
-                and not _drawn(grid.horizontal, grid.ys[row], grid.xs[column], grid.xs[column + 1])
-            ):
+            if here == (row, column) and row and not _drawn(flat[row], grid.xs[column], grid.xs[column + 1]):
                 owner[row][column] = owner[row - 1][column]
-            elif column and not _drawn(grid.vertical, grid.xs[column], grid.ys[row], grid.ys[row + 1]):
+            elif column and not _drawn(upright[column], grid.ys[row], grid.ys[row + 1]):
                 left = owner[row][column - 1]
                 if left[0] == row or owner[row][column] == (row, column):
                     owner[row][column] = left
     return owner
 
 
-def _drawn(lines: list[tuple[float, float, float]], position: float, begin: float, end: float) -> bool:
-    """Answers whether lines at `position` cover most of the way from `begin` to `end`."""
-    covered = sum(
-        max(0.0, min(end, line[2]) - max(begin, line[1])) for line in lines if abs(line[0] - position) <= NEAR
-    )
+def _drawn(lines: list[tuple[float, float, float]], begin: float, end: float) -> bool:
+    """Answers whether lines of one position cover most of the way from `begin` to `end`."""
+    covered = sum(max(0.0, min(end, line[2]) - max(begin, line[1])) for line in lines)
     return covered >= COVERED * (end - begin)
 
 
@@ -187,26 +207,6 @@ def _extent(owner: list[list[tuple[int, int]]], row: int, column: int) -> tuple[
 def _slot(positions: list[float], value: float) -> int:
     slot = sum(value >= position for position in positions) - 1
     return min(max(slot, 0), len(positions) - 2)
-
-
-def rows_of(fragments: list[Fragment]) -> list[list[Fragment]]:
-    """Answers the fragments by printed row from the top, each row from the left."""
-    rows: list[list[Fragment]] = []
-    for fragment in sorted(fragments, key=lambda f: (f.middle, f.left)):
-        if rows and _same_row(fragment, rows[-1]):
-            rows[-1].append(fragment)
-        else:
-            rows.append([fragment])
-    for row in rows:
-        if len(row) > 1:
-            row.sort(key=lambda f: f.left)
-    return rows
-
-
-def _same_row(fragment: Fragment, row: list[Fragment]) -> bool:
-    last = row[-1]
-    shared = min(fragment.bottom, last.bottom) - max(fragment.top, last.top)
-    return shared >= 0.5 * min(fragment.bottom - fragment.top, last.bottom - last.top)
 
 
 def cell_text(fragments: Sequence[Fragment]) -> str:

@@ -1,272 +1,269 @@
-"""Takes the text of a page out of pdfium as fragments: runs of characters without a wide gap.
+"""Takes the text of a page out of pdfium as fragments: runs of words without a wide gap.
 
-pdfium's own line breaks are used, and rectangles and fonts are asked for a line, not for a character: a call through
-ctypes costs as much as a whole line's text. Only a line with a wide gap is looked at character by character.
+A call through ctypes costs as much as the text of a whole line. So the text comes in one piece, only the first and
+the last character of each word are asked for their boxes, and fonts are asked for a fragment. The boxes are pdfium's
+loose ones: as high as the font, as wide as the character advances.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import re
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections import deque
+from itertools import repeat
+from operator import sub
 from typing import Any, Final, Self
 
 import pypdfium2.raw as pdfium
 
-from difyrpc_services.documents.elements import Box
+from difyrpc_services.documents.formats.pdf import native
+from difyrpc_services.documents.formats.pdf.fonts import Fonts
+from difyrpc_services.documents.formats.pdf.fragments import (
+    Face,
+    Fragment,
+    Word,
+    fragment_of,
+    is_right_to_left,
+)
+from difyrpc_services.documents.formats.pdf.view import View
+from difyrpc_services.documents.formats.words import is_cjk
 
-GAP: Final = 1.1  # of the font size: a wider gap between characters separates fragments
-BOLD_WEIGHT: Final = 600
-FORCE_BOLD: Final = 1 << 18  # PDF 32000-1, table 123
-_BOLD_NAME: Final = re.compile(rb"bold|black|heavy|semibold|demi|simhei|heiti", re.IGNORECASE)
-_BREAKS: Final = re.compile("\r\n|\r|\n|\x0b|\x0c")
-_UNWANTED: Final = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\u00ad\ufeff]")
-_GARBLED: Final = re.compile("[\ufffd\ue000-\uf8ff\x00\x01\x03-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+GAP: Final = 1.1  # of a word's height: a wider gap between words separates fragments
+DROP: Final = 0.6  # of a word's height: a greater step up or down separates fragments
+CLOSE: Final = 0.4  # of the height: less between Chinese signs need be no space
+MOST_CHARACTERS: Final = 400_000  # of one page; beyond it a page is no page
 HYPHEN: Final = "\x02"  # pdfium's sign for a hyphen at the end of a line
+ASLANT: Final = -1  # instead of degrees: at no right angle
+_WORD: Final = re.compile(r"[^\s\ufffe]+\ufffe?")
+_UNSPACED: Final = re.compile(
+    "[\u0590-\u08ff\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\ufb1d-\ufdff\ufe30-\ufe4f\ufe70-\ufefc\uff00-\uffef]"
+)
+"""Signs of scripts that are written without spaces, or to the left."""
+_BREAK: Final = re.compile(r"[\r\n\x0b\x0c]+")
+_STRANGE: Final = re.compile("[\x00-\x08\x0e-\x1f\u00ad\u200b\ue000-\uf8ff\ufb00-\ufb06\ufeff\ufff9-\ufffe]")
+_UNWANTED: Final = re.compile("[\x00\x01\x03-\x08\x0e-\x1f\u00ad\u200b\ufeff\ufff9-\ufffb]")
+_LIGATURES: Final = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
+_SYMBOLS: Final = {
+    **dict.fromkeys("\uf0b7\uf09f\uf06c\uf0a8", "•"),
+    **dict.fromkeys("\uf0a7\uf06e\uf071", "▪"),
+    **dict.fromkeys("\uf0d8\uf0e0\uf0de", "➢"),
+    **dict.fromkeys("\uf0fc\uf0fe\uf052", "✓"),
+    "\uf02d": "–",
+    "\uf076": "❖",
+}
+"""What the private characters of Symbol and Wingdings look like, as word processors use them for lists."""
+_SYMBOL: Final = re.compile(f"[{''.join(_SYMBOLS)}]")
+_LIGATURE: Final = re.compile("[\ufb00-\ufb06]")
 
-
-@dataclass(slots=True)
-class Fragment:
-    """A run of characters on one line."""
-
-    text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-    size: float
-    """Points."""
-    bold: bool
-    start: int
-    """Index of its first character on the page."""
-    count: int
-
-    @property
-    def middle(self) -> float:
-        """Vertical middle."""
-        return (self.top + self.bottom) / 2
-
-    def box(self, page: int) -> Box:
-        """Answers its place."""
-        return Box(
-            page=page,
-            left=round(self.left, 2),
-            top=round(self.top, 2),
-            right=round(self.right, 2),
-            bottom=round(self.bottom, 2),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Turns PDF coordinates (origin at the bottom left of the unrotated page) into ours."""
-
-    rotation: int
-    left: float
-    bottom: float
-    width: float
-    """Of the page as shown."""
-    height: float
-
-    @classmethod
-    def of(cls, page: Any) -> View:
-        """Reads rotation and visible area of a pypdfium2 page."""
-        left, bottom, _, _ = page.get_bbox() if hasattr(page, "get_bbox") else (0.0, 0.0, 0.0, 0.0)
-        width, height = page.get_size()
-        return cls(page.get_rotation(), left, bottom, width, height)
-
-    def place(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
-        """Answers left, top, right, bottom as shown."""
-        left, right = left - self.left, right - self.left
-        bottom, top = bottom - self.bottom, top - self.bottom
-        if self.rotation == 90:
-            return bottom, left, top, right
-        if self.rotation == 180:
-            return self.width - right, bottom, self.width - left, top
-        if self.rotation == 270:
-            return self.width - top, self.height - right, self.width - bottom, self.height - left
-        return left, self.height - top, right, self.height - bottom
+Look = tuple[int, Face]
+"""Degrees that the page is to be turned to read it, or ASLANT; and how it looks."""
+_PLAIN: Final[Look] = (0, Face())
 
 
 class PageText:
     """The text of one page. Use as a context manager: pdfium's memory is not freed otherwise."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, view: View) -> None:
         self._page = page
-        self.view = View.of(page)
-        self._bold_names: dict[bytes, bool] = {}
+        self._view = view
+        self._fonts = Fonts()
+        self._looks: dict[int | None, Look] = {None: _PLAIN}
+        self._faces: dict[tuple[float, bool, bool], Face] = {}
+        self._matrix = (ctypes.c_float * 6)()
+        self._spaced = False
+        self.whole = ""
+        """All of it as pdfium has it, after `fragments`."""
 
     def __enter__(self) -> Self:
         self._text = self._page.get_textpage()
         self._raw = self._text.raw
+        self._address = native.address_of(self._raw)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._text.close()
 
-    def fragments(self) -> list[Fragment]:
-        """Answers the fragments in the order of the file."""
-        total = pdfium.FPDFText_CountChars(self._raw)
+    def fragments(self) -> dict[int, list[Fragment]]:
+        """Answers the fragments in the order of the file, by the degrees that the page is to be turned for them.
+
+        What stands at no right angle is under ASLANT.
+        """
+        total = min(pdfium.FPDFText_CountChars(self._raw), MOST_CHARACTERS)
         if total <= 0:
-            return []
-        text = self._all(total)
-        found: list[Fragment] = []
-        position = 0
-        for part in _BREAKS.split(text):
-            if part.strip():
-                lead = len(part) - len(part.lstrip())
-                found += self._line(part.strip(), position + lead)
-            position += len(part)
-            position += 2 if text.startswith("\r\n", position) else 1
+            return {}
+        self.whole = whole = self._all(total)
+        texts = _WORD.findall(whole)
+        if not texts:
+            return {}
+        starts = [match.start() for match in _WORD.finditer(whole)]
+        indexes = [0] * (2 * len(texts))
+        indexes[0::2] = starts
+        indexes[1::2] = [start + len(text) - 1 for start, text in zip(starts, texts, strict=True)]
+        if len(whole) != total:
+            indexes = list(map(self._index_of, indexes))
+        for match in _STRANGE.finditer(whole):
+            at = bisect_right(starts, match.start()) - 1
+            texts[at] = clean(texts[at])
+        self._spaced = _UNSPACED.search(whole) is None
+        boxes = self._boxes(indexes)
+        words = _placed(texts, boxes, self._view)
+        found: dict[int, list[Fragment]] = {}
+        begin = 0
+        for place in [match.start() for match in _BREAK.finditer(whole)] + [len(whole)]:
+            end = bisect_left(starts, place, begin)
+            if end > begin:
+                turn, _ = self._look(indexes[2 * begin])
+                line = words[begin:end]
+                if turn > 0:
+                    line = _placed(texts[begin:end], boxes[8 * begin : 8 * end], self._view.turned(turn))
+                self._add_line(found.setdefault(turn, []), line, indexes[2 * begin : 2 * end], apart=turn != ASLANT)
+            begin = end
         return found
 
-    def split_at(self, fragment: Fragment, borders: list[float]) -> list[Fragment]:
-        """Cuts a fragment at vertical lines that cross it."""
-        inside = [x for x in borders if fragment.left + 1 < x < fragment.right - 1]
-        if not inside:
-            return [fragment]
-        characters = self._characters(fragment.text, fragment.start)
-        parts: list[list[tuple[str, int, tuple[float, float, float, float]]]] = [[] for _ in range(len(inside) + 1)]
-        for character in characters:
-            middle = (character[2][0] + character[2][2]) / 2
-            parts[sum(middle > x for x in inside)].append(character)
-        return [self._made(part) for part in parts if "".join(c[0] for c in part).strip()]
+    def has_error(self, place: int) -> bool:
+        """Answers whether pdfium could not say which letter a character of `whole` stands for."""
+        return bool(native.unknown_letter(self._address, place))
 
     def _all(self, total: int) -> str:
-        buffer = ctypes.create_string_buffer((total + 1) * 2)
+        buffer = ctypes.create_string_buffer((2 * total + 1) * 2)
         written = pdfium.FPDFText_GetText(self._raw, 0, total, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)))
-        return buffer.raw[: max(0, written - 1) * 2].decode("utf-16-le", errors="surrogatepass")
+        return buffer.raw[: max(0, written - 1) * 2].decode("utf-16-le", errors="replace")
 
-    def _line(self, text: str, position: int) -> list[Fragment]:
-        start = self._index(position)
-        end = self._index(position + len(text) - 1)
-        count = max(1, end - start + 1)
-        boxes = self._rectangles(start, count)
-        size, bold, upright = self._font(start + _letter(text))
-        if not upright or not boxes:
-            return []
-        if len(boxes) > 1 and _widest_gap(boxes) > GAP * size:
-            return self._split_by_gaps(text, start, size)
-        return [
-            Fragment(
-                clean(text),
-                min(box[0] for box in boxes),
-                min(box[1] for box in boxes),
-                max(box[2] for box in boxes),
-                max(box[3] for box in boxes),
-                size,
-                bold,
-                start,
-                count,
-            )
-        ]
+    def _index_of(self, place: int) -> int:
+        index = pdfium.FPDFText_GetCharIndexFromTextIndex(self._raw, place)
+        return int(index) if index >= 0 else place
 
-    def _index(self, position: int) -> int:
-        index = pdfium.FPDFText_GetCharIndexFromTextIndex(self._raw, position)
-        return index if index >= 0 else position
+    def _boxes(self, indexes: list[int]) -> list[float]:
+        """Answers left, top, right and bottom as pdfium has them of each character, one after the other."""
+        boxes = (ctypes.c_float * (4 * len(indexes)))()
+        begin = ctypes.addressof(boxes)
+        places = range(begin, begin + 16 * len(indexes), 16)
+        deque(map(native.loose_box, repeat(self._address), indexes, places), maxlen=0)
+        return boxes[:]
 
-    def _rectangles(self, start: int, count: int) -> list[tuple[float, float, float, float]]:
-        found = []
-        left, top, right, bottom = ctypes.c_double(), ctypes.c_double(), ctypes.c_double(), ctypes.c_double()
-        for index in range(pdfium.FPDFText_CountRects(self._raw, start, count)):
-            pdfium.FPDFText_GetRect(self._raw, index, left, top, right, bottom)
-            found.append(self.view.place(left.value, bottom.value, right.value, top.value))
-        return found
+    def _add_line(self, kept: list[Fragment], line: list[Word], indexes: list[int], *, apart: bool) -> None:
+        """Adds the fragments of one of pdfium's lines: those that wide gaps and steps up or down separate."""
+        gap = _widest_gap(line) if self._spaced else None
+        if gap is not None:
+            kept.append(fragment_of(line, self._face(indexes[0], indexes[-1]), indexes[0], gap))
+            return
+        begin = 0
+        words: list[Word] = []
+        for number, word in enumerate(line):
+            text, left, top, _, bottom = word
+            if words:
+                last, _, last_top, last_right, last_bottom = words[-1]
+                height = bottom - top if bottom - top > last_bottom - last_top else last_bottom - last_top
+                step = last_top + last_bottom - top - bottom
+                gap = left - last_right
+                if not (text.isascii() and last.isascii()) and self._goes_on(
+                    last, text, gap / (height or 1.0), indexes[2 * number]
+                ):
+                    words[-1] = _one(words[-1], word)
+                    continue
+                wide = gap > GAP * height or not -2 * DROP * height <= step <= 2 * DROP * height
+                if apart and (wide or (gap < -0.5 * height and _is_back(words[-1], word, height))):
+                    kept.append(
+                        fragment_of(words, self._face(indexes[2 * begin], indexes[2 * number - 1]), indexes[2 * begin])
+                    )
+                    words = []
+            if text:
+                if not words:
+                    begin = number
+                words.append(word)
+        if words:
+            kept.append(fragment_of(words, self._face(indexes[2 * begin], indexes[-1]), indexes[2 * begin]))
 
-    def _font(self, index: int) -> tuple[float, bool, bool]:
-        """Answers size, boldness, and whether the text stands upright on the page as shown."""
-        name = ctypes.create_string_buffer(96)
-        flags = ctypes.c_int()
-        length = pdfium.FPDFText_GetFontInfo(self._raw, index, name, 96, flags)
-        bold = bool(flags.value & FORCE_BOLD) or pdfium.FPDFText_GetFontWeight(self._raw, index) >= BOLD_WEIGHT
-        if not bold and 0 < length <= 96:
-            bold = self._is_bold_name(name.value)
-        angle = pdfium.FPDFText_GetCharAngle(self._raw, index)  # radians, clockwise; -1 without
-        upright = angle < 0 or _off_axis(angle) < 0.1
-        return self._size(index), bold, upright
+    def _goes_on(self, last: str, text: str, gap: float, index: int) -> bool:
+        """Answers whether the space beside a Chinese sign is none: pdfium made it of a gap that evens out the line."""
+        if not text or not -0.5 < gap < CLOSE or not (is_cjk(text[0]) or is_cjk(last[-1])):
+            return False
+        return bool(native.is_generated(self._address, index - 1))
 
-    def _is_bold_name(self, name: bytes) -> bool:
-        if name not in self._bold_names:
-            self._bold_names[name] = _BOLD_NAME.search(name) is not None
-        return self._bold_names[name]
+    def _face(self, first: int, last: int) -> Face:
+        """Answers how a run from `first` to `last` looks; it is bold or of one width if both ends are."""
+        _, one = self._look(first)
+        _, other = self._look(last)
+        if one is other or (one.bold == other.bold and one.mono == other.mono):
+            return one if one.size >= other.size else other
+        size = max(one.size, other.size)
+        return Face(size, one.bold and other.bold, one.mono and other.mono)
 
-    def _size(self, index: int) -> float:
-        """Answers the size as printed: the font's size times the text matrix's scale."""
-        size = float(pdfium.FPDFText_GetFontSize(self._raw, index))
-        matrix = pdfium.FS_MATRIX()
-        if pdfium.FPDFText_GetMatrix(self._raw, index, matrix):
-            scale = (matrix.c**2 + matrix.d**2) ** 0.5
-            if scale > 0:
-                size *= scale
-        return round(abs(size), 2) or 1.0
+    def _look(self, index: int) -> Look:
+        """Answers how a character looks; asked once for each text object."""
+        item = native.text_object(self._address, index)
+        look = self._looks.get(item)
+        if look is None:
+            look = self._looks[item] = self._asked(item, index)
+        return look
 
-    def _split_by_gaps(self, text: str, start: int, size: float) -> list[Fragment]:
-        parts: list[list[tuple[str, int, tuple[float, float, float, float]]]] = []
-        right = None
-        for character in self._characters(text, start):
-            box = character[2]
-            if right is None or (not character[0].isspace() and box[0] - right > GAP * size):
-                parts.append([])
-            parts[-1].append(character)
-            if not character[0].isspace():
-                right = box[2]
-        return [self._made(part) for part in parts if "".join(c[0] for c in part).strip()]
+    def _asked(self, item: int, index: int) -> Look:
+        font = self._fonts.of(item)
+        size = native.font_size(self._address, index)
+        turn = 0
+        matrix = self._matrix
+        if native.text_matrix(self._address, index, ctypes.addressof(matrix)):
+            across, up, slant, height, _, _ = matrix
+            size *= math.hypot(slant, height) or 1.0
+            turn = _turn(across, up, self._view.rotation)
+        key = (round(abs(size), 2) or 1.0, font.bold, font.mono)
+        face = self._faces.get(key)
+        if face is None:
+            face = self._faces[key] = Face(*key)
+        return turn, face
 
-    def _characters(self, text: str, start: int) -> list[tuple[str, int, tuple[float, float, float, float]]]:
-        found = []
-        left, top, right, bottom = ctypes.c_double(), ctypes.c_double(), ctypes.c_double(), ctypes.c_double()
-        for offset, character in enumerate(text):
-            if pdfium.FPDFText_GetCharBox(self._raw, start + offset, left, right, bottom, top):
-                place = self.view.place(left.value, bottom.value, right.value, top.value)
-                found.append((character, start + offset, place))
-        return found
 
-    def _made(self, characters: list[tuple[str, int, tuple[float, float, float, float]]]) -> Fragment:
-        first = characters[0][1]
-        count = characters[-1][1] - first + 1
-        boxes = self._rectangles(first, count) or [character[2] for character in characters]
-        size, bold, _ = self._font(characters[_letter("".join(c[0] for c in characters))][1])
-        return Fragment(
-            clean("".join(character[0] for character in characters).strip()),
-            min(box[0] for box in boxes),
-            min(box[1] for box in boxes),
-            max(box[2] for box in boxes),
-            max(box[3] for box in boxes),
-            size,
-            bold,
-            first,
-            count,
-        )
+def _placed(texts: list[str], boxes: list[float], view: View) -> list[Word]:
+    """Makes words of their texts and of pdfium's boxes of their first and last characters."""
+    lefts, rights = map(min, boxes[0::8], boxes[4::8]), map(max, boxes[2::8], boxes[6::8])
+    tops, bottoms = map(max, boxes[1::8], boxes[5::8]), map(min, boxes[3::8], boxes[7::8])
+    if view.rotation:
+        places = map(view.place, lefts, bottoms, rights, tops)
+        return [(text, *place) for text, place in zip(texts, places, strict=True)]
+    y = view.bottom + view.height
+    down, up = [y - top for top in tops], [y - bottom for bottom in bottoms]
+    if view.left:
+        x = view.left
+        return list(zip(texts, [left - x for left in lefts], down, [right - x for right in rights], up, strict=True))
+    return list(zip(texts, lefts, down, rights, up, strict=True))
+
+
+def _turn(across: float, up: float, rotation: int) -> int:
+    """Answers the degrees clockwise, beyond `rotation`, at which text of that direction stands upright."""
+    if up == 0.0 and across > 0:
+        return (-rotation) % 360
+    angle = math.degrees(math.atan2(up, across))
+    nearest = round(angle / 90) * 90
+    return (nearest - rotation) % 360 if abs(angle - nearest) < 6 else ASLANT
+
+
+def _widest_gap(line: list[Word]) -> float | None:
+    """Answers the widest gap between words that stand in one row, as most do; None if they do not, or it is wide."""
+    if len(line) == 1:
+        return 0.0 if line[0][0] else None
+    texts, lefts, tops, rights, bottoms = zip(*line, strict=True)
+    height = bottoms[0] - tops[0]
+    gaps = list(map(sub, lefts[1:], rights))
+    gap = max(gaps)
+    if gap > GAP * height or min(gaps) < -0.5 * height or max(tops) - min(tops) > 0.5 * height or not all(texts):
+        return None
+    return float(gap)
+
+
+def _is_back(last: Word, word: Word, height: float) -> bool:
+    """Answers whether a word that stands left of the one before it begins anew; Arabic words go on there."""
+    return not is_right_to_left(last[0]) or last[1] - word[3] > GAP * height
+
+
+def _one(last: Word, word: Word) -> Word:
+    """Answers two words that no space separates as one."""
+    return last[0] + word[0], last[1], min(last[2], word[2]), word[3], max(last[4], word[4])
 
 
 def clean(text: str) -> str:
-    """Takes out control characters; keeps pdfium's hyphen sign for the joining of lines."""
-    return _UNWANTED.sub("", text).replace("\ufffe", HYPHEN).replace("\xa0", " ")
-
-
-def garbled_share(text: str) -> float:
-    """Answers which part of the characters stands for no readable letter: 0 to 1."""
-    letters = len(text) - sum(map(text.count, " \n\t"))
-    return len(_GARBLED.findall(text)) / letters if letters else 0.0
-
-
-def _letter(text: str) -> int:
-    """Answers the place of a letter near the middle; pdfium's own spaces have no font."""
-    middle = len(text) // 2
-    return next((place for place in (*range(middle, len(text)), *range(middle)) if not text[place].isspace()), 0)
-
-
-def _off_axis(angle: float) -> float:
-    """Answers how far an angle is from the nearest quarter turn, in radians."""
-    quarter = 1.5707963
-    rest = angle % quarter
-    return min(rest, quarter - rest)
-
-
-def _widest_gap(boxes: list[tuple[float, float, float, float]]) -> float:
-    ordered = sorted(boxes)
-    right, widest = ordered[0][2], 0.0
-    for box in ordered[1:]:
-        widest = max(widest, box[0] - right)
-        right = max(right, box[2])
-    return widest
+    """Takes out control characters and undoes ligatures; keeps pdfium's hyphen sign for the joining of lines."""
+    text = _LIGATURE.sub(lambda match: _LIGATURES[match.group()], text)
+    text = _SYMBOL.sub(lambda match: _SYMBOLS[match.group()], text)
+    return _UNWANTED.sub("", text.replace("\ufffe", HYPHEN))

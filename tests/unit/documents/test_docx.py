@@ -5,10 +5,8 @@ import zipfile
 
 import made_documents as made
 import pytest
-from lxml import etree
 
 from difyrpc_services.documents.formats.docx.numerals import written
-from difyrpc_services.documents.formats.docx.styles import paragraphs_alone
 from difyrpc_services.runtime.errors import InvalidArgument, ResourceExhausted
 
 MANY_LEVELS = (
@@ -334,18 +332,3 @@ def test_automatic_numbers_of_articles_begin_paragraphs_like_typed_ones(elements
         ("list_item", 2, "（一） 设备"),
         ("paragraph", 0, "第二条 价款"),
     ]
-
-
-def test_styles_of_tables_are_not_parsed_and_those_of_paragraphs_are():
-    data = (
-        b'<w:styles xmlns:w="w"><w:style w:type="paragraph" w:styleId="P"><w:name w:val="heading 1"/></w:style>'
-        b'<w:style w:type="table" w:styleId="T"><w:name w:val="Grid"/></w:style>'
-        b'<w:style w:type="table" w:styleId="E"/><w:style w:styleId="Q"><w:name w:val="plain"/></w:style></w:styles>'
-    )
-    kept = paragraphs_alone(data)
-    assert b"Grid" not in kept
-    assert [style.get("{w}styleId") for style in etree.fromstring(kept)] == ["P", "E", "Q"]
-    commented = data.replace(b"<w:style w", b'<!--<w:style w:type="table">--><w:style w', 1)
-    assert paragraphs_alone(commented) == commented
-    cut = data[: data.index(b"Grid")]
-    assert paragraphs_alone(cut) == cut

@@ -1,0 +1,1 @@
+"""What formats of rows and columns share: shown numbers, rows into tables, parts."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from difyrpc_services.documents.formats import reader
 from difyrpc_services.documents.formats.reading import Opened, ReadRequest
+from difyrpc_services.runtime.errors import InvalidArgument
 
 
 def seen(found):
@@ -148,3 +151,134 @@ SAMPLE = (
 )
 def test_text_of_any_encoding_is_read(elements, encoding, text):
     assert "".join(element.text for element in elements("text", text.encode(encoding))).strip() == text.strip()
+
+
+def written(found):
+    return [(element.kind, element.written) for element in found]
+
+
+def test_numbers_of_markdown_lists_are_kept(elements):
+    found = elements("markdown", b"3. c\n4. d\n   1) e\n\n- [x] done\n")
+    assert written(found) == [
+        ("list_item", "3. c"), ("list_item", "4. d"), ("list_item", "1) e"), ("list_item", "[x] done"),
+    ]  # fmt: skip
+    assert [element.level for element in found] == [1, 1, 2, 1]
+
+
+def test_markdown_footnotes_are_footnotes(elements):
+    markdown = b"Text[^1] and[^n].\n\n[^1]: Word\n[^n]: More words here.\n\n```\n[^1]: code\n```\n"
+    assert [(element.kind, element.number, element.text) for element in elements("markdown", markdown)] == [
+        ("paragraph", "", "Text[^1] and[^n]."),
+        ("footnote", "1", "Word"),
+        ("footnote", "n", "More words here."),
+        ("code", "", "[^1]: code"),
+    ]
+
+
+def test_html_in_markdown_is_read(elements):
+    markdown = b"a<br>b <b>c</b>\n\n<table><tr><th>A<th>B</tr><tr><td>1<td>2</tr></table>\n\n<!-- not shown -->\n"
+    assert seen(elements("markdown", markdown)) == [("paragraph", 0, "a\nb c"), ("table", 0, "A\tB\n1\t2")]
+
+
+@pytest.mark.parametrize("mark", ["> ", "- ", "> - "])
+def test_deep_markdown_loses_no_text(elements, mark):
+    assert [element.text for element in elements("markdown", mark.encode() * 500 + b"deep\n")] == ["deep"]
+
+
+def test_front_matter_of_plus_signs_is_metadata():
+    opened, part = reader("markdown")(memoryview(b'+++\ntitle = "A deal"\n+++\ntext\n'), ReadRequest())
+    assert opened.metadata == {"title": "A deal"}
+    assert part.elements[0].text == "text"
+
+
+def test_dashes_that_enclose_no_front_matter_are_a_rule(elements):
+    assert [element.text for element in elements("markdown", b"---\n\ntext\n")] == ["text"]
+
+
+def test_lines_drawn_under_lines_make_titles_of_plain_text(elements):
+    text = b"The deal\n========\nfirst\nsecond\n\nPrices\n------\n\n- one\n- two\n\n*****\n"
+    assert seen(elements("text", text)) == [
+        ("title", 1, "The deal"),
+        ("paragraph", 0, "first\nsecond"),
+        ("title", 2, "Prices"),
+        ("list_item", 1, "- one"),
+        ("list_item", 1, "- two"),
+    ]
+
+
+def test_program_text_is_kept_as_it_is(elements):
+    program = "".join(f"def f{number}():\n    return {number}\n\n\n" for number in range(200))
+    found = elements("code", program.encode(), name="x.py")
+    assert {(element.kind, element.style) for element in found} == {("code", "python")}
+    assert "\n\n".join(element.text for element in found).split() == program.split()
+    assert 1 < len(found) < 10
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "language", "text"),
+    [
+        (b'{"a": 1}', "", "json", '{"a": 1}'),
+        ('<?xml version="1.0" encoding="gb2312"?><a>合同</a>'.encode("gb18030"), "", "xml", None),
+        (b"a: 1\nb:\n  - 2\n", "x.yaml", "yaml", "a: 1\nb:\n  - 2"),
+        (b"title=\\u5408\\u540c", "x.properties", "properties", "title=合同"),
+        (b"just = text", "", "", "just = text"),
+    ],
+)
+def test_data_that_is_text_is_read_as_text(elements, content, name, language, text):
+    (element,) = elements("code", content, name=name)
+    assert element.style == language
+    assert element.text == (text or '<?xml version="1.0" encoding="gb2312"?><a>合同</a>')
+
+
+def test_subtitles_are_what_is_said(elements):
+    vtt = (
+        b"WEBVTT - title\n\nNOTE not said\n\nSTYLE\n::cue {}\n\n1\n00:00:01.000 --> 00:00:02.000 align:start\n"
+        b"<v Ada>We <b>offer\n\n00:02.500 --> 00:03.000\n<v Ada>the goods &amp; more.\n\n"
+        b"00:04.000 --> 00:05.000\n<v Bo>Thanks.\n\n00:06.000 --> 00:07.000\nBye\n"
+    )
+    assert [element.text for element in elements("subtitles", vtt)] == [
+        "Ada: We offer the goods & more.",
+        "Bo: Thanks.",
+        "Bye",
+    ]
+    srt = "1\r\n00:00:01,000 --> 00:00:02,000\r\n<i>第一句，\r\n\r\n2\r\n00:00:02,000 --> 00:00:03,000\r\n接着说。\r\n"
+    assert [element.text for element in elements("subtitles", srt.encode("gb18030"))] == ["第一句，接着说。"]
+
+
+def test_a_notebook_is_its_cells_and_what_they_wrote(elements):
+    book = {
+        "nbformat": 4,
+        "metadata": {"language_info": {"name": "python"}},
+        "cells": [
+            {"cell_type": "markdown", "source": ["# Head\n", "text"]},
+            {
+                "cell_type": "code",
+                "source": "print(1)",
+                "outputs": [
+                    {"output_type": "stream", "text": ["1\n"]},
+                    {
+                        "output_type": "execute_result",
+                        "data": {"text/html": "<table><tr><th>A<th>B<tr><td>1<td>2</table>"},
+                    },
+                    {"output_type": "error", "ename": "KeyError", "evalue": "x"},
+                ],
+            },
+        ],
+    }
+    found = elements("notebook", json.dumps(book).encode())
+    assert seen(found) == [
+        ("title", 1, "Head"),
+        ("paragraph", 0, "text"),
+        ("code", 0, "print(1)"),
+        ("code", 0, "1"),
+        ("table", 0, "A\tB\n1\t2"),
+        ("code", 0, "KeyError: x"),
+    ]
+    assert found[2].style == "python"
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"cells": 1}', b'{"cells": [1]}', b"[" * 100_000])
+def test_a_broken_notebook_is_corrupt(elements, content):
+    with pytest.raises(InvalidArgument) as caught:
+        elements("notebook", content)
+    assert caught.value.reason == "CORRUPT"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import islice
 from typing import Final
 
@@ -17,6 +19,17 @@ from difyrpc_services.documents.formats.words import joined
 
 BATCH: Final = 200  # elements of one part
 _SOFT: Final = "\x00"  # stands for the end of a line that is no break in the text
+_DEEPEST: Final = 60  # quotes in quotes, lists in lists; what is deeper is read as if it were so deep
+_BREAK: Final = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_NOTE: Final = re.compile(r"\[\^([^\]\s]{1,40})\]:\s*")
+_FENCES: Final = re.compile(
+    r"^[ ]{0,3}(`{3,}|~{3,})[^\n]*\n.*?(?:^[ ]{0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+)
+_NOTE_LINE: Final = re.compile(r"^(?=\[\^[^\]\s]{1,40}\]:)", re.MULTILINE)
+_DEEP: Final = re.compile(rf"^((?:[ \t]*(?:>|[-*+] )){{{_DEEPEST}}})(?:[ \t]*(?:>|[-*+] ))+", re.MULTILINE)
+_FRONT: Final = re.compile(
+    r"\A(?P<mark>-{3}|\+{3})[ \t]*\n(?P<head>.{0,10000}?)\n(?:(?P=mark)|\.{3})[ \t]*(?:\n|\Z)", re.DOTALL
+)
 
 
 def read(content: memoryview, request: ReadRequest) -> Iterator[Opened | ReadPart]:
@@ -32,9 +45,10 @@ def read(content: memoryview, request: ReadRequest) -> Iterator[Opened | ReadPar
 
 def elements_of(text: str) -> Iterator[Element]:
     """Answers the elements of a Markdown text."""
-    tokens = MarkdownIt("commonmark", {"maxNesting": 40}).enable("table").enable("strikethrough").parse(text)
+    tokens = _parser().parse(_prepared(text))
     depth = 0
     item = False
+    number = ""
     position = 0
     while position < len(tokens):
         token = tokens[position]
@@ -43,14 +57,14 @@ def elements_of(text: str) -> Iterator[Element]:
         elif token.type in ("bullet_list_close", "ordered_list_close"):
             depth -= 1
         elif token.type == "list_item_open":
-            item = True
+            item, number = True, token.info + token.markup if token.info else ""
         elif token.type == "table_open":
             end = _end(tokens, position)
             yield _table(tokens[position:end])
             position = end
         elif token.type == "inline":
             opened = tokens[position - 1]
-            yield from _inline(token, opened, depth if item else 0)
+            yield from _inline(token, opened, depth if item else 0, number)
             item = False if opened.type == "paragraph_open" else item
         elif token.type in ("fence", "code_block"):
             yield Element(id="", kind="code", text=token.content.rstrip("\n"), style=token.info.split(" ")[0])
@@ -59,13 +73,36 @@ def elements_of(text: str) -> Iterator[Element]:
         position += 1
 
 
-def _inline(token: Token, opened: Token, depth: int) -> Iterator[Element]:
+@cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"maxNesting": 4 * _DEEPEST}).enable("table").enable("strikethrough")
+
+
+def _prepared(text: str) -> str:
+    """Answers a text whose footnotes are no link targets and that is not too deep, program text left as it is."""
+    if "[^" not in text and not _DEEP.search(text):
+        return text
+    parts: list[str] = []
+    place = 0
+    for fence in _FENCES.finditer(text):
+        parts += (_plainer(text[place : fence.start()]), fence.group())
+        place = fence.end()
+    return "".join((*parts, _plainer(text[place:])))
+
+
+def _plainer(text: str) -> str:
+    return _DEEP.sub(r"\1", _NOTE_LINE.sub(r"\n\\", text))
+
+
+def _inline(token: Token, opened: Token, depth: int, number: str) -> Iterator[Element]:
     text, pictures, bold = _text(token.children or ())
     if text:
         if opened.type == "heading_open":
             yield Element(id="", kind="title", text=text, level=int(opened.tag[1:]))
         elif depth:
-            yield Element(id="", kind="list_item", text=text, level=depth, bold=bold)
+            yield Element(id="", kind="list_item", text=text, level=depth, bold=bold, number=number)
+        elif note := _NOTE.match(text):
+            yield Element(id="", kind="footnote", text=text[note.end() :], number=note.group(1))
         else:
             yield Element(id="", kind="paragraph", text=text, bold=bold)
     for alternative in pictures:
@@ -85,7 +122,7 @@ def _text(children: Sequence[Token]) -> tuple[str, list[str], bool]:
             strong, plain = (strong + len(child.content), plain) if inside else (strong, plain + len(child.content))
         elif child.type == "softbreak":
             parts.append(_SOFT)
-        elif child.type == "hardbreak":
+        elif child.type == "hardbreak" or (child.type == "html_inline" and _BREAK.match(child.content)):
             parts.append("\n")
         elif child.type == "image":
             pictures.append(child.content)
@@ -114,11 +151,11 @@ def _table(tokens: Sequence[Token]) -> Element:
 
 
 def _front_matter(text: str) -> tuple[str, dict[str, str]]:
-    """Takes `title: …` and the like from between two lines of dashes at the head."""
-    if not text.startswith("---\n"):
+    """Takes `title: …` and the like from between two lines of dashes, or of plus signs, at the head."""
+    match = _FRONT.match(text)
+    if match is None:
         return text, {}
-    head, mark, rest = text[4:].partition("\n---\n")
-    if not mark or len(head) > 10_000:
-        return text, {}
-    pairs = (line.partition(":") for line in head.split("\n") if ":" in line and not line.startswith((" ", "-", "#")))
+    head, rest = match.group("head"), text[match.end() :]
+    sign = ":" if text.startswith("-") else "="
+    pairs = (line.partition(sign) for line in head.split("\n") if sign in line and not line.startswith((" ", "-", "#")))
     return rest, {name.strip().lower(): value.strip().strip("\"'") for name, _, value in pairs if value.strip()}

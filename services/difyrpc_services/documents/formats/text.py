@@ -28,7 +28,8 @@ _HEADING: Final = re.compile(
 )
 _LEVELS: Final = {"编": 1, "編": 1, "章": 2, "节": 3, "節": 3, "part": 1, "article": 2, "chapter": 2, "section": 3,
                   "schedule": 2, "exhibit": 2}  # fmt: skip
-_UNDERLINE: Final = re.compile(r"[=\-_*~]{4,}")
+_UNDERLINE: Final = re.compile(r"[=\-_*~#+^\"]{3,}")
+_BULLET: Final = re.compile(r"[•●◦▪■‣⁃]\s*\S|[*+-] +\S")
 
 
 def read(content: memoryview, request: ReadRequest) -> Iterator[Opened | ReadPart]:
@@ -46,10 +47,21 @@ def elements_of(text: str) -> Iterator[Element]:
     for page in text.split("\f"):
         for block in _EMPTY.split(page):
             for lines in _groups([line.rstrip() for line in block.split("\n") if line.strip()]):
-                body = "\n".join(lines)
-                if _UNDERLINE.fullmatch(body.strip()):
-                    continue
-                yield _element(body)
+                yield from _elements(lines)
+
+
+def _elements(lines: list[str]) -> Iterator[Element]:
+    """Answers the element of a group of lines; a line that is drawn under its first one makes that a title."""
+    if len(lines) > 1 and _UNDERLINE.fullmatch(lines[0].strip()):
+        lines = lines[1:]
+    if len(lines) > 1 and len(lines[0]) <= 100 and (mark := _UNDERLINE.fullmatch(lines[1].strip())):
+        level = 1 if mark.group()[0] in "=#*" else 2
+        yield Element(id="", kind="title", text=lines[0].strip(), level=level)
+        lines = lines[2:]
+    if lines and _UNDERLINE.fullmatch(lines[-1].strip()):
+        lines = lines[:-1]
+    if lines:
+        yield _element("\n".join(lines))
 
 
 def _groups(lines: list[str]) -> Iterator[list[str]]:
@@ -84,6 +96,8 @@ def _element(body: str) -> Element:
         level = _LEVELS[(heading.group("level") or heading.group("english")).lower()]
     elif text.isupper() and "\n" not in text and 3 < len(text) <= 80 and not _ENDED.search(text):
         level = 2
+    if not level and _BULLET.match(text):
+        return Element(id="", kind="list_item", text=text, level=1 + min(8, indent // 2), indent=indent * 4.0)
     if level:
         return Element(id="", kind="title", text=text, level=level, indent=indent * 4.0)
     return Element(id="", kind="paragraph", text=text, indent=indent * 4.0)

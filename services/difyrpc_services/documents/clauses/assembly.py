@@ -13,7 +13,7 @@ from difyrpc_services.documents.clauses.rows import Row
 from difyrpc_services.documents.clauses.titles import title_of
 from difyrpc_services.documents.elements import Clause, ClauseKind, Element, enclosing
 
-_HIDDEN = frozenset({"recitals", "agreed", "closing"})
+_HIDDEN = frozenset({"recitals", "agreed", "closing", "supplement"})
 _KINDS: dict[str, ClauseKind] = {
     "part": "part", "subpart": "subpart", "chapter": "chapter", "exhibit": "exhibit", "schedule": "schedule",
     "preamble": "preamble", "whereas": "recital", "definition": "definition", "subgroup": "paragraph",
@@ -40,7 +40,7 @@ def assemble(rows: Sequence[Row], slots: Sequence[Slot], choices: Sequence[Choic
     shown = [draft for draft in drafts if draft.kind is not None]
     ids = {draft.choice.slot: f"c{number}" for number, draft in enumerate(shown, start=1)}
     parents = {draft.choice.slot: draft.choice.parent for draft in drafts}
-    starts = {draft.slot.row for draft in drafts}
+    starts = {draft.slot.row for draft in drafts if draft.slot.offset == 0}
     elements = _rows_by_element(rows)
     return [
         _clause(
@@ -242,6 +242,9 @@ def _cut(rows: list[Row], end: int | None) -> list[Row]:
 
 
 def _text(pieces: Sequence[tuple[Row, int, int | None]], row_counts: dict[int, int]) -> str:
+    if len(pieces) == 1 and len(pieces[0][0].element.lines) <= 1:
+        row, start, stop = pieces[0]
+        return row.written[start:stop].strip()
     held: dict[int, int] = {}
     for row, start, stop in pieces:
         held[id(row.element)] = held.get(id(row.element), 0) + (1 if start == 0 and stop is None else 0)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from difyrpc_services.documents.clauses.rows import Row, columns_of
 from difyrpc_services.documents.elements import Box
 
+Extent = tuple[int, float, float, float]
+"""Page, left and right edge of a row with a box; page -1 and, last, the width of one without."""
 _WINDOW = 12  # rows to each side that tell how wide the column is
 ENDS_SENTENCE = re.compile(
     r"(?:[.;:!?。；：！？…][\"'”’」』）)\]]*|[；;，,]\s*(?:and|or|and/or|but|以及|或者|和|或|及)|—|:-|：—)\s*$",
@@ -31,6 +33,7 @@ def judge_beginnings(rows: Sequence[Row]) -> None:
     rows = [row for row in rows if not row.dropped]
     wrapped = _is_wrapped(rows)
     usual = _usual_width(rows)
+    extents = [_extent(row) for row in rows]
     previous: Row | None = None
     for index, row in enumerate(rows):
         if row.number:
@@ -42,7 +45,7 @@ def judge_beginnings(rows: Sequence[Row]) -> None:
         elif not (wrapped or row.box):
             row.begins = 3.0
         else:
-            row.begins = _beginning(rows, index, previous, usual)
+            row.begins = _beginning(row, previous, extents, index, usual)
         previous = row
 
 
@@ -61,10 +64,9 @@ def _usual_width(rows: Sequence[Row]) -> float:
     return widths[int(len(widths) * 0.9)] if widths else 0.0
 
 
-def _beginning(rows: Sequence[Row], index: int, previous: Row, usual: float) -> float:
-    row = rows[index]
+def _beginning(row: Row, previous: Row, extents: Sequence[Extent], index: int, usual: float) -> float:
     ended = bool(ENDS_SENTENCE.search(previous.text[-12:]))
-    room = _room_left(rows, index - 1, usual)
+    room = _room_left(previous, extents, index - 1, usual)
     score = 3.0 if room > _first_word(row) else -1.0
     if (GOES_ON.search(previous.text[-14:]) and not row.text.startswith("(")) or (
         score < 0 and _GOES_ON_IF_FULL.search(previous.text[-4:])
@@ -87,17 +89,27 @@ def _same_column(row: Row, previous: Row) -> bool:
     return row.box.page == previous.box.page and _overlap(row.box, previous.box) > 0.3
 
 
-def _room_left(rows: Sequence[Row], index: int, usual: float) -> float:
+def _room_left(row: Row, extents: Sequence[Extent], index: int, usual: float) -> float:
     """Answers how much more would have fit into the row at `index`, in its unit of width."""
-    row = rows[index]
-    near = rows[max(0, index - _WINDOW) : index + _WINDOW + 1]
+    near = extents[max(0, index - _WINDOW) : index + _WINDOW + 1]
     if row.box is None:
-        widest = max((other.width for other in near if other.box is None and not other.silent), default=0.0)
+        widest = max(extent[3] for extent in near)
         stripped = 4.0 if row.first and row.indent == 0 and _WIDE.search(row.text[:20]) else 0.0
         return max(widest, 0.85 * usual) - row.width - stripped
-    edges = [other.box.right for other in near if other.box and other.box.page == row.box.page
-             and (other is row or _overlap(other.box, row.box) > 0.5)]  # fmt: skip
-    return max(edges) - row.box.right
+    page, left, right, _ = extents[index]
+    edge = right
+    for other_page, other_left, other_right, _ in near:
+        if other_right > edge and other_page == page:
+            shared = right - max(left, other_left)
+            if shared > 0.5 * max(1.0, min(right - left, other_right - other_left)):
+                edge = other_right
+    return edge - right
+
+
+def _extent(row: Row) -> Extent:
+    if row.box is None:
+        return (-1, 0.0, 0.0, 0.0 if row.silent else row.width)
+    return (row.box.page, row.box.left, row.box.right, 0.0)
 
 
 def _overlap(one: Box, other: Box) -> float:

@@ -37,9 +37,13 @@ _ANNEX = re.compile(
     rf"(?P<word>附件|附录|附錄|附表)\s?(?P<number>{_NUMBER}|[A-Z](?![A-Za-z]))?(?P<sign>\s?[:、.]|\s|(?=[(《【])|$)\s*"
 )
 _RUNS_ON = re.compile(
-    r"(?:规定|規定|所|的|和|与|與|及|或|以及|中(?!止)|之|约定[的，,]|款|项|項|执行|处理|列明|载明|内容|为准|修改|后增加|予以|不适用|仍|以外|外|"
-    r"除外|至|到|、\s?第|第|有关|并|均|即|时|，|,|。|；|;|\)|》|」|”|’|』|\.|～|~|—\s?第|-\s?第|是指|等|情形|不再|同时|项下|已|应当?按|另有)"
+    r"(?:规定|規定|所(?![有得])|的|和(?!解)|与|與|及(?!时)|或(?!有)|以及|之|约定[的，,]|款(?!项)|项(?!目)|項(?!目)|列明|载明|为准|予以|不适用|以外|"
+    r"除外|至|到(?!期|达)|、\s?第|第[^三,。]{1,4}[款项項条條]|[，,。；;)》」”’』.～~]|—\s?第|-\s?第|项下)"
 )
+_MAY_RUN_ON = re.compile(
+    r"(?:中(?![止华華国國央外小介标級级学医])|执行|处理|内容|修改|后增加|仍|外(?![国國商资籍币汇方贸交来])|第|有关|并|均|即|时(?!效)|是指|等|情形|不再|同时|已|应当?按|另有)"
+)
+"""Goes on after a reference as a rule, but may begin an article whose space got lost."""
 _RUNS_ON_AFTER_SPACE = re.compile(
     r"(?:规定的|規定的|所[述列称指]|的规定|和第|与第|與第|及第|或第|或者第|至第|第[^,。]{1,4}[款项項]|项下|[，,。；;)》」”’])"
 )
@@ -52,6 +56,7 @@ _AGREED = re.compile(
     r"(?:为此|因此|据此|现)[,，].{0,60}(?:协议|约定|合同|达成|如下)|.{0,60}(?:协议如下|约定如下|合同条款|共同遵守)[:：。.]?$"
 )
 _PREAMBLE = re.compile(r"(?:序\s*言|前\s*言|序\s*文)\s*$")
+_SUPPLEMENT = re.compile(r"附\s*[则則]\s*$")
 _DEFINITION = re.compile(
     r"[“「『\"](?P<term>[^”」』\"]{1,30})[”」』\"]\s*(?:\([^)]{1,40}\)\s*)?[,，:]?\s*(?:是指|系指|指|意为|意指|:)"
 )
@@ -96,6 +101,8 @@ def _article_weight(rest: str, spaced: bool) -> float:
         return 0.5 if spaced or not re.match(rf"\([{CHINESE_DIGITS}\d]+\)", rest) else -3.0
     if (_RUNS_ON_AFTER_SPACE if spaced else _RUNS_ON).match(rest):
         return CONTRADICTED
+    if not spaced and _MAY_RUN_ON.match(rest):
+        return -3.0
     if rest[0] == "、":
         return 1.0
     return 2.0 if spaced else 0.0
@@ -104,7 +111,7 @@ def _article_weight(rest: str, spaced: bool) -> float:
 def _heading_weight(rest: str, spaced: bool) -> float:
     if not rest:
         return 0.5
-    if (_RUNS_ON_AFTER_SPACE if spaced else _RUNS_ON).match(rest):
+    if _RUNS_ON_AFTER_SPACE.match(rest) if spaced else _RUNS_ON.match(rest) or _MAY_RUN_ON.match(rest):
         return CONTRADICTED
     if len(rest) > 45 or re.search(r"[。；;]", rest):
         return -3.0
@@ -122,8 +129,9 @@ def _annex(text: str) -> Marker | None:
     value = chinese_number(number) or (ord(number) - 64 if number and number.isascii() and number.isalpha() else None)
     steps = (Step(value),) if value else ()
     weight = 0.5 if number else -1.0
-    if rest and (_RUNS_ON.match(rest) or not reads_as_heading(rest)):
-        weight = CONTRADICTED if _RUNS_ON.match(rest) else weight - 3.0
+    runs_on = _RUNS_ON.match(rest) or _MAY_RUN_ON.match(rest)
+    if rest and (runs_on or not reads_as_heading(rest)):
+        weight = CONTRADICTED if runs_on else weight - 3.0
     return Marker(
         f"exhibit:{match['word']}",
         RANKS["exhibit"],
@@ -141,6 +149,7 @@ def _opening(text: str) -> Marker | None:
         ("whereas", _WHEREAS, 0.0),
         ("preamble", _PREAMBLE, 0.0),
         ("closing", _CLOSING, 1.0),
+        ("supplement", _SUPPLEMENT, 1.0),
     ):
         match = pattern.match(text)
         if match:

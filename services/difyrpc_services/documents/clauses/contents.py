@@ -6,15 +6,19 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from difyrpc_services.documents.clauses.markers import FREE, Slot
-from difyrpc_services.documents.clauses.numbering import folded
+from difyrpc_services.documents.clauses.markers import FREE, Marker, Slot
+from difyrpc_services.documents.clauses.numbering import Step, folded
 from difyrpc_services.documents.clauses.rows import Row
 
 _LEADERS = re.compile(r"(?:\.{4,}|(?:\s\.){4,}|…{2,}|·{4,}|—{4,})\s*(?:[ivxl]+|\d{1,4}|[A-Z]-?\d{1,3})?\s*$")
 _HEADING = re.compile(r"(?:table\s+of\s+contents|contents|index|目\s*[录錄次])\s*:?$", re.IGNORECASE)
 _PAGE_AT_END = re.compile(r"(?:\s+|[\s.…·]{2,})(?:[ivxl]+|\d{1,4}|[A-Z]-\d{1,3})$")
+_NO_LETTERS = re.compile(r"[\W_]+")
 _LONGEST_ENTRY = 160  # characters
+_TOLD_BY = 40  # characters that tell two headings of one number apart
 _MOST_ENTRIES = 1500  # rows
+Key = tuple[str, tuple[Step, ...], str]
+"""Style, number and first letters of a heading."""
 
 
 def drop_contents(rows: Sequence[Row], slots: Sequence[Slot]) -> None:
@@ -37,19 +41,21 @@ def _is_led(row: Row) -> bool:
     return bool(_LEADERS.search(row.text[-60:])) or (row.dropped and row.element.contents_entry)
 
 
-def _key(rows: Sequence[Row], index: int, slot: Slot) -> str:
+def _key(rows: Sequence[Row], index: int, slot: Slot) -> Key:
     """Answers what an entry and the heading that it points at share."""
     marker = slot.markers[0]
+    if not _is_listed(marker):
+        return (marker.style, marker.steps, "")
     rest = rows[index].written[marker.end : marker.end + 2 * _LONGEST_ENTRY].strip()
     if not rest and index + 1 < len(rows):
         rest = rows[index + 1].text
-    rest = _PAGE_AT_END.sub("", folded(rest)).split(". ")[0]
-    letters = re.sub(r"[\W_]+", "", rest).casefold()[:12]
-    return f"{marker.style}|{marker.steps}|{letters}"
+    rest = _PAGE_AT_END.sub("", folded(rest)) if len(rest) <= _LONGEST_ENTRY else folded(rest[:_LONGEST_ENTRY])
+    letters = _NO_LETTERS.sub("", rest.split(". ")[0][:_TOLD_BY]).casefold()[:12]
+    return (marker.style, marker.steps, letters)
 
 
 def _drop_below_heading(
-    rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, str], led: set[int]
+    rows: Sequence[Row], heading: int, slots: dict[int, Slot], keys: dict[int, Key], led: set[int]
 ) -> None:
     if led & set(range(heading + 1, heading + 5)):
         _drop_led(rows, heading, led)
@@ -87,9 +93,9 @@ def _drop_led(rows: Sequence[Row], heading: int, led: set[int]) -> None:
         rows[index].dropped = True
 
 
-def _drop_repeated_runs(rows: Sequence[Row], slots: dict[int, Slot], keys: dict[int, str]) -> None:
+def _drop_repeated_runs(rows: Sequence[Row], slots: dict[int, Slot], keys: dict[int, Key]) -> None:
     """Drops runs of headings without text between them whose like comes again further down."""
-    last_place = {key: index for index, key in keys.items() if not key.endswith("|")}
+    last_place = {key: index for index, key in keys.items() if key[2]}
     run: list[int] = []
     for index, row in [*enumerate(rows), (len(rows), None)]:
         if row is not None and row.dropped:
@@ -104,26 +110,26 @@ def _drop_repeated_runs(rows: Sequence[Row], slots: dict[int, Slot], keys: dict[
 
 def _is_entry(row: Row, slot: Slot) -> bool:
     marker = slot.markers[0]
-    if len(row.text) > 2 * _LONGEST_ENTRY:
+    if not _is_listed(marker) or slot.begins <= 0 or len(row.text) > 2 * _LONGEST_ENTRY:
         return False
     text = _PAGE_AT_END.sub("", row.written)
-    return (
-        len(text) <= _LONGEST_ENTRY
-        and bool(marker.steps)
-        and slot.begins > 0
-        and (marker.weight > -1.5 or text != row.written)
-        and (marker.rank < FREE or marker.dotted or marker.style == "一、")
-        and text[-1:] not in ".。;；"
-    )
+    if len(text) > _LONGEST_ENTRY or text[-1:] in ".。;；":
+        return False
+    return marker.weight > -1.5 or text != row.written
 
 
-def _has_siblings(run: Sequence[int], keys: dict[int, str]) -> bool:
+def _is_listed(marker: Marker) -> bool:
+    """Whether tables of contents list clauses with such a number."""
+    return bool(marker.steps) and (marker.rank < FREE or marker.dotted or marker.style == "一、")
+
+
+def _has_siblings(run: Sequence[int], keys: dict[int, Key]) -> bool:
     """Whether headings of one kind follow each other; a part, its first chapter and its first section do not."""
-    styles = [keys[index].partition("|")[0] for index in run]
+    styles = [keys[index][0] for index in run]
     return any(style == after for style, after in pairwise(styles))
 
 
-def _drop_run(rows: Sequence[Row], run: Sequence[int], keys: dict[int, str], last_place: dict[str, int]) -> None:
+def _drop_run(rows: Sequence[Row], run: Sequence[int], keys: dict[int, Key], last_place: dict[Key, int]) -> None:
     if len(run) < 3 or not _has_siblings(run, keys):
         return
     end = run[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from difyrpc_services.documents.clauses.markers import CONTRADICTED, FREE, Marker
 from difyrpc_services.documents.clauses.numbering import Step, letter_number, roman_number, sign_number
@@ -171,8 +172,11 @@ _SMALL_WORDS = """
     upon v vs via with within without
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
+_HAN = re.compile("[\u4e00-\u9fff]")
+_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*")
 
 
+@lru_cache(maxsize=256)
 def reads_as_heading(text: str) -> bool:
     """Whether the text is nothing, a short line of words with capitals, or short Chinese without a sentence."""
     text = text.strip().rstrip(".:")
@@ -180,8 +184,12 @@ def reads_as_heading(text: str) -> bool:
         return True
     if len(text) > 110 or _GOES_ON.search(text[-8:]) or text[-1] in ",;，；。、":
         return False
-    if any("\u4e00" <= sign <= "\u9fff" for sign in text[:12]):
+    if _HAN.search(text, 0, 12):
         return len(text) <= 30 and not re.search(r"[。；，！？]", text)
-    words = re.findall(r"[A-Za-z][A-Za-z'’-]*", text)
+    if ". " in text:
+        return False
+    words = _WORD.findall(text)
+    if len(words) > 16:
+        return False
     large = [word for word in words if word.casefold() not in _SMALL]
-    return bool(large) and len(words) <= 16 and all(word[0].isupper() for word in large) and ". " not in text
+    return bool(large) and all(word[0].isupper() for word in large)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from difyrpc_services.documents.clauses.numbering import Step
 
@@ -15,6 +15,7 @@ RANKS = {
     "schedule": 0,
     "preamble": 1,
     "part": 1,
+    "supplement": 1,
     "subpart": 2,
     "chapter": 3,
     "recitals": 4,
@@ -30,8 +31,7 @@ FREE = 100
 """Rank of markers whose depth only the order of the text tells: (a), 1., （一）."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """One reading of what a row begins with."""
 
     style: str
@@ -55,8 +55,7 @@ class Marker:
         return self.style.startswith("dotted")
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One place where a clause may begin, with the readings of its marker."""
 
     row: int

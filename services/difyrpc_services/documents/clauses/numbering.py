@@ -53,7 +53,7 @@ class Step(NamedTuple):
 
 def folded(text: str) -> str:
     """Answers the text with full-width letters, digits and signs as their half-width twins, length unchanged."""
-    return text.translate(_HALF_WIDTH)
+    return text if text.isascii() else text.translate(_HALF_WIDTH)
 
 
 _HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0xA0: 0x20, 0x2002: 0x20,

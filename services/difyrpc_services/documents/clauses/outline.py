@@ -8,15 +8,15 @@ start of a row loses because Section 2.4 comes next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from typing import NamedTuple
 
 from difyrpc_services.documents.clauses.markers import FREE, RANKS, Marker, Slot
-from difyrpc_services.documents.clauses.places import UNCOUNTED, Frame, Levels, places
+from difyrpc_services.documents.clauses.places import NOTHING_OPEN, PASSED, UNCOUNTED, Frame, Levels, places
 
-_BEAM = 10
+_BEAM = 8
 _WORK = 300_000  # outlines times slots; a longer text is read with a narrower beam
-_MARGIN = 24.0  # an outline so far behind the best is given up
+_MARGIN = 14.0  # an outline so far behind the best is given up
 _DEEPEST = 12  # levels
 
 
@@ -42,12 +42,18 @@ class Choice(NamedTuple):
     """Slot of the clause that it belongs to; -1 at the top."""
 
 
+_Growth = tuple[float, _Outline, Slot | None, Choice | None, int]
+"""Score, outline, and the slot, choice and depth that it grows by; None where it stays as it is."""
+
+
 def choose(slots: Sequence[Slot]) -> list[Choice]:
     """Answers the most plausible outline, in reading order."""
-    beam = [_Outline(0.0, Levels((), ()), None, -1)]
+    beam = [_Outline(0.0, NOTHING_OPEN, None, -1)]
     width = max(2, min(_BEAM, _WORK // max(1, len(slots))))
     for index, slot in enumerate(slots):
-        beam = _best([*beam, *(grown for outline in beam for grown in _grown(outline, index, slot))], width)
+        grown = [growth for outline in beam for growth in _grown(outline, index, slot)]
+        if grown:
+            beam = _best([*((outline.score, outline, None, None, 0) for outline in beam), *grown], width)
     return _read_back(beam[0].link)
 
 
@@ -59,39 +65,43 @@ def _read_back(link: _Link | None) -> list[Choice]:
     return choices[::-1]
 
 
-def _best(outlines: list[_Outline], width: int) -> list[_Outline]:
+def _best(growths: list[_Growth], width: int) -> list[_Outline]:
     """Answers the best outlines, one for each state that later slots can tell apart."""
-    if len(outlines) == 1:
-        return outlines
-    outlines.sort(key=attrgetter("score"), reverse=True)
-    floor = outlines[0].score - _MARGIN
-    if outlines[1].score < floor:
-        return outlines[:1]
+    growths.sort(key=itemgetter(0), reverse=True)
+    floor = growths[0][0] - _MARGIN
     kept: list[_Outline] = []
-    seen: set[object] = set()
-    for outline in outlines:
-        if outline.score < floor or len(kept) == width:
+    seen: set[tuple[int, int]] = set()
+    for growth in growths:
+        if growth[0] < floor or len(kept) == width:
             break
-        stack, last = outline.levels
-        state = (tuple((frame.style, frame.steps) for frame in stack), tuple(entry[:2] for entry in last))
+        outline = _outline(growth)
+        state = outline.levels.state
         if state not in seen:
             seen.add(state)
             kept.append(outline)
     return kept
 
 
-def _grown(outline: _Outline, index: int, slot: Slot) -> Iterator[_Outline]:
-    """Yields the outlines in which the slot is a clause, one for each reading and place."""
+def _outline(growth: _Growth) -> _Outline:
+    score, outline, slot, choice, depth = growth
+    if slot is None or choice is None:
+        return outline
+    levels = _levels_with(outline.levels, slot, choice, depth)
+    return _Outline(score, levels, _Link(outline.link, choice), choice.slot)
+
+
+def _grown(outline: _Outline, index: int, slot: Slot) -> Iterator[_Growth]:
+    """Yields the ways in which the slot is a clause of the outline, one for each reading and place."""
     if slot.inline and outline.newest != index - 1:
         return
+    score, levels, _, _ = outline
+    stack = levels.stack
     for marker in slot.markers:
         base = slot.begins + marker.weight
-        for depth, step in places(outline.levels, marker, slot):
+        for depth, step in places(levels, marker, slot):
             if base + step > 0 and depth < _DEEPEST:
-                choice = Choice(index, marker, outline.levels.stack[depth - 1].node if depth else -1)
-                levels = _levels_with(outline.levels, slot, choice, depth)
-                score = outline.score + _worth(marker) * (base + step)
-                yield _Outline(score, levels, _Link(outline.link, choice), index)
+                choice = Choice(index, marker, stack[depth - 1].node if depth else -1)
+                yield score + _worth(marker) * (base + step), outline, slot, choice, depth
 
 
 def _worth(marker: Marker) -> float:
@@ -104,15 +114,19 @@ def _worth(marker: Marker) -> float:
 def _levels_with(levels: Levels, slot: Slot, choice: Choice, depth: int) -> Levels:
     """Answers the levels that are open after the choice."""
     marker = choice.marker
-    last = levels.last
+    last, numbers = levels.last, levels.state[1]
     if marker.rank < FREE and marker.style not in UNCOUNTED:
         if marker.rank == RANKS["exhibit"]:
             last = tuple((_set_aside(style), steps, node) for style, steps, node in last)
         last = (*(entry for entry in last if entry[0] != marker.style), (marker.style, marker.steps, choice.parent))
-    if marker.style == "agreed":
-        return Levels(levels.stack[:depth], last)
-    frame = Frame(marker.style, marker.rank, marker.steps, choice.slot, marker.heading, slot.indent, slot.text)
-    return Levels((*levels.stack[:depth], frame), last)
+        numbers = hash(tuple(entry[:2] for entry in last))
+    above = levels.stack[:depth]
+    path = above[-1].path if above else 0
+    if marker.style in PASSED:
+        return Levels(above, last, (path, numbers))
+    path = hash((path, marker.style, marker.steps))
+    frame = Frame(marker.style, marker.rank, marker.steps, choice.slot, marker.heading, slot.indent, slot.text, path)
+    return Levels((*above, frame), last, (path, numbers))
 
 
 def _set_aside(style: str) -> str:

@@ -17,8 +17,10 @@ from difyrpc_services.documents.clauses.rising import (
     unit_step,
 )
 
-UNCOUNTED = frozenset({"closing", "preamble", "recitals", "agreed", "whereas", "definition"})
+UNCOUNTED = frozenset({"closing", "preamble", "recitals", "agreed", "whereas", "supplement", "definition"})
 """Styles without numbers."""
+PASSED = frozenset({"agreed", "supplement"})
+"""Rows that end what is open and hold nothing themselves."""
 _PASSING = frozenset({"closing", "preamble", "recitals", "agreed", "whereas"})
 """Parts that end where the next clause of a fixed place begins."""
 _NATURAL = ("一、", "(一)", "dotted1", "(1)", "①")
@@ -35,6 +37,8 @@ class Frame(NamedTuple):
     titled: bool
     indent: float
     text: str
+    path: int
+    """Hash of its style and number and of those of the levels above it."""
 
 
 class Levels(NamedTuple):
@@ -44,6 +48,11 @@ class Levels(NamedTuple):
     """The open levels, the highest first."""
     last: tuple[tuple[str, Steps, int], ...]
     """The last number of each style of a fixed place, and the node above it; `old …` are those before the exhibits."""
+    state: tuple[int, int]
+    """What tells these levels from others: path of the lowest, and a hash of the last numbers."""
+
+
+NOTHING_OPEN = Levels((), (), (0, 0))
 
 
 def places(outline: Levels, marker: Marker, slot: Slot) -> Iterator[tuple[int, float]]:
@@ -66,6 +75,9 @@ def _uncounted(outline: Levels, marker: Marker) -> Iterator[tuple[int, float]]:
         if not started or (stack and stack[0].rank == 0):
             inside = marker.style == "whereas" and bool(stack) and stack[0].style == "recitals"
             yield 1 if inside else _above(stack, marker.rank), 1.0
+    elif marker.style == "supplement":
+        if "unit" in {style for style, _, _ in outline.last}:
+            yield _above(stack, marker.rank), 1.0
     elif marker.style == "agreed":
         if opened & {"recitals", "whereas"}:
             yield _above(stack, marker.rank), 1.0
@@ -144,7 +156,7 @@ def _dotted(outline: Levels, marker: Marker, slot: Slot) -> Iterator[tuple[int, 
 
 
 def _numeric(frame: Frame) -> bool:
-    return frame.rank < FREE or frame.style.startswith("dotted")
+    return frame.rank < FREE or frame.style == "一、" or frame.style.startswith("dotted")
 
 
 def _dotted_without_parent(stack: Sequence[Frame], marker: Marker) -> Iterator[tuple[int, float]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from difyrpc_services.documents.clauses.chinese import chinese_markers
 from difyrpc_services.documents.clauses.english import english_markers
@@ -15,7 +14,7 @@ from difyrpc_services.documents.clauses.rows import MAX_ROW_CHARACTERS, Row
 
 Reader = Callable[..., list[Marker]]
 READERS: dict[str, Reader] = {"zh": chinese_markers, "en": english_markers}
-_FIRST_OF_LIST = re.compile(r"\((?:a|i|A|1|I|一)\)\s*\S|[①㈠]\s*\S|(?<![\d.])1[、.](?!\d)\s*\S")
+_FIRST_OF_LIST = re.compile(r"\((?:a|i|A|1|I|一)\)\s*(?:\S|$)|[①㈠]\s*\S|(?<![\d.])1[、.](?!\d)\s*\S")
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 _HEADING_BEFORE = re.compile(r"[^.。;；]{0,110}?[.:—–:]\s+$")
 
@@ -30,6 +29,8 @@ def slots_of(rows: Sequence[Row], language: str) -> list[Slot]:
             continue
         goes_on = index + 1 < len(rows) and rows[index + 1].begins < 0
         found = [] if row.silent or row.quoted else _slots_of_row(index, row, read, goes_on=goes_on)
+        if not found and slots and row.begins < 0 and slots[-1].row == index - 1:
+            found = _list_after_wrapped_heading(index, row, slots[-1], read)
         if bare and found and found[0].markers[0].style == "definition":
             found = []  # the text of the number that stands alone above it
         slots.extend(found)
@@ -41,14 +42,14 @@ def _slots_of_row(index: int, row: Row, read: Reader, *, goes_on: bool) -> list[
     text = folded(row.written[:MAX_ROW_CHARACTERS])
     markers = read(text, automatic=bool(row.number))
     if row.number:
-        markers = [replace(marker, weight=max(marker.weight, 1.0)) for marker in markers]
+        markers = [marker._replace(weight=max(marker.weight, 1.0)) for marker in markers]
     markers = [marker for marker in markers if marker.weight > CONTRADICTED]
     if not markers:
         return []
     if goes_on and _CJK.search(text):
-        markers = [replace(marker, heading=False) for marker in markers]
+        markers = [marker._replace(heading=False) for marker in markers]
     if row.bold:
-        markers = [replace(marker, weight=marker.weight + 0.5) for marker in markers]
+        markers = [marker._replace(weight=marker.weight + 0.5) for marker in markers]
     slots = [_slot(index, row, markers, offset=0, begins=row.begins)]
     offset = markers[0].end
     for _ in range(3):
@@ -61,9 +62,24 @@ def _slots_of_row(index: int, row: Row, read: Reader, *, goes_on: bool) -> list[
     return slots
 
 
+def _list_after_wrapped_heading(index: int, row: Row, heading: Slot, read: Reader) -> list[Slot]:
+    """Answers the `(a)` that stands in the second row of `Section 2.1 Representations of / the Seller. (a) …`."""
+    head = folded(heading.text[heading.markers[0].end :])
+    text = folded(row.text[:MAX_ROW_CHARACTERS])
+    match = _FIRST_OF_LIST.search(text, 0, 130)
+    if row.silent or row.quoted or not match or not head[:1].isupper():
+        return []
+    if not _HEADING_BEFORE.fullmatch(f"{head} {text[: match.start()]}"):
+        return []
+    found = _inline(text, match.start(), read)
+    return [_slot(index, row, found[1], offset=found[0], begins=2.0)] if found else []
+
+
 def _slot(index: int, row: Row, markers: Sequence[Marker], *, offset: int, begins: float) -> Slot:
     text = row.written[:MAX_ROW_CHARACTERS]
-    written = tuple(replace(marker, written=text[offset : offset + len(marker.written)]) for marker in markers)
+    written = tuple(markers)
+    if not text.isascii():
+        written = tuple(marker._replace(written=text[offset : offset + len(marker.written)]) for marker in markers)
     return Slot(
         row=index,
         offset=offset,
@@ -85,5 +101,5 @@ def _inline(text: str, offset: int, read: Reader) -> tuple[int, list[Marker]] | 
         return None
     start = match.start()
     markers = read(text[start:]) or free_markers(text[start:])
-    shifted = [replace(marker, end=marker.end + start) for marker in markers if marker.weight > CONTRADICTED]
+    shifted = [marker._replace(end=marker.end + start) for marker in markers if marker.weight > CONTRADICTED]
     return (start, shifted) if shifted else None

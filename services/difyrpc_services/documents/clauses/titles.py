@@ -20,6 +20,8 @@ _IN_PARENTHESES = re.compile(r"[(（](?P<title>[^()（）]{2,30})[)）]\s*(?=[\u
 _SPACED = re.compile(r"(?P<title>[\u4e00-\u9fff、（）()]{2,16})(?:[\s\u3000]+(?=[\u4e00-\u9fff])|[:：])(?=\S)")
 _LED = re.compile(r"(?P<title>[\u4e00-\u9fff、（）()]{2,12})[:：]")
 _PARTY = re.compile(r"(?:[甲乙丙丁双各]方|买方|卖方)$")
+_LEADS_IN = re.compile(r"下列|如下|以下|前列|左列|修改为|修正为|修訂為|改为|作为|[的为為者]$")
+"""Before a colon, the beginning of a list and no heading."""
 _SEPARATORS = " \t\u3000:：、.．—–-|"
 _CJK = re.compile(r"[\u4e00-\u9fff]")
 _SENTENCE = re.compile(r"[。；;，,！？!?]")
@@ -40,7 +42,7 @@ def title_of(marker: Marker, rows: Sequence[Row], language: str, *, next_is_free
         takes_next = marker.rank < FREE or (marker.dotted and len(marker.steps) == 1)
         return _next_row(rows[1:], language) if takes_next and next_is_free else ""
     if language == "zh" and _CJK.search(rest[:20]):
-        return _chinese(rest, marker, whole=_is_whole(rows))
+        return _chinese(rest, marker, first.written, whole=_is_whole(rows))
     return _english(rest, rows, marker)
 
 
@@ -68,7 +70,7 @@ def _next_row(rows: Sequence[Row], language: str) -> str:
     return text.rstrip(".: ")
 
 
-def _chinese(rest: str, marker: Marker, *, whole: bool) -> str:
+def _chinese(rest: str, marker: Marker, first: str, *, whole: bool) -> str:
     bracketed = _BRACKETED.match(rest)
     if bracketed:
         return next(group for group in bracketed.groups() if group).strip()
@@ -83,9 +85,10 @@ def _chinese(rest: str, marker: Marker, *, whole: bool) -> str:
         and not _SENTENCE.search(rest)
         and rest[-1] not in "。：:"
     ):
-        return rest
+        return "" if _LEADS_IN.search(rest) and first.rstrip().endswith((":", "：")) else rest
     led = (_SPACED if marker.rank < FREE else _LED).match(rest)
-    return led["title"].strip("、：: ") if led and not _PARTY.match(led["title"]) else ""
+    title = led["title"].strip("、：: ") if led else ""
+    return "" if _PARTY.match(title) or _LEADS_IN.search(title) else title
 
 
 def _english(rest: str, rows: Sequence[Row], marker: Marker) -> str:

@@ -1,0 +1,1 @@
+"""Our parser beside its peers, on the same files in one run."""

@@ -6,7 +6,7 @@ TEST_PROCESSES ?= 3
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check protos settings baseline lint types e2e faults bench-client bench-shedding clean
+.PHONY: demo test check protos settings baseline lint types e2e faults bench-client bench-documents bench-isolation bench-shedding clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/difyrpc demo
@@ -40,6 +40,14 @@ faults: $(VENV)/.installed-dev
 # Side by side with the bare gRPC stub and with FastAPI; prints ratios. Wants a quiet machine.
 bench-client: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.client
+
+# Our parser beside its peers on the same files; FOLDERS="…" measures your own. Wants a quiet machine.
+bench-documents: $(VENV)/.installed-bench
+	$(BIN)/python -m benchmarks.documents $(FOLDERS)
+
+# What confined workers cost, and what hostile documents cost others.
+bench-isolation: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.isolation
 
 # How much a server still does under more load than it can bear, with shedding and without.
 bench-shedding: $(VENV)/.installed-dev

@@ -17,7 +17,10 @@ from difyrpc_services.runtime.health import Health
 from difyrpc_services.runtime.service import Service
 
 OPEN = {"DIFYRPC_AUTH": "none"}
-CALM = {"DIFYRPC_SHED_WAIT_SECONDS": "0"}  # a machine that runs other tests too is late for its own reasons
+CALM = {
+    "DIFYRPC_SHED_WAIT_SECONDS": "0",  # a machine that runs other tests too is late for its own reasons
+    "DIFYRPC_DOCUMENTS_OCR": "off",  # whatever is installed here
+}
 
 
 @dataclass(kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from difyrpc.documents.v1 import documents_pb2, element_pb2
+from difyrpc.documents.v1 import documents_pb2, element_pb2, options_pb2
 from difyrpc_client._shape import called, in_hex, reads
 
 
@@ -388,3 +388,62 @@ class Format:
     """Whether elements have boxes."""
     renderable: bool = False
     """Whether `render_page` takes it."""
+    needs_ocr: bool = False
+    """Whether it is a picture, whose text must be recognised; see `ocr_engines`."""
+
+
+@reads(options_pb2.ParseLimits)
+@dataclass(frozen=True, kw_only=True)
+class ParserLimits:
+    """Limits of a server, which a call may lower."""
+
+    content_bytes: int = 0
+    """Longest document."""
+    pages: int = 0
+    """Most pages of one parse."""
+    seconds: float | None = called("time")
+    """Longest work on one document."""
+    expanded_bytes: int = 0
+    """What compressed content may expand to."""
+    memory_bytes: int = 0
+    """Memory that one document may take."""
+
+
+@reads(documents_pb2.OcrEngine)
+@dataclass(frozen=True, kw_only=True)
+class OcrEngine:
+    """An engine of optical character recognition."""
+
+    name: str
+    """`tesseract`."""
+    languages: tuple[str, ...] = ()
+    """Languages that are installed, as BCP 47 tags."""
+
+
+@reads(documents_pb2.ListFormatsResponse)
+@dataclass(frozen=True, kw_only=True)
+class ParserAbilities:
+    """What a server can read and do."""
+
+    formats: tuple[Format, ...] = ()
+    """Formats that it reads."""
+    limits: ParserLimits | None = None
+    """Its limits."""
+    ocr_engines: tuple[OcrEngine, ...] = ()
+    """Engines of optical character recognition; empty if none is installed."""
+    tokenizers: tuple[str, ...] = ()
+    """Tokenizers that `Chunking.tokenizer` may name; empty if none is installed."""
+    chunk_modes: tuple[str, ...] = ()
+    """What `Chunking.mode` may be."""
+    chunk_boundaries: tuple[str, ...] = ()
+    """What `Chunking.boundary` may be."""
+    office_conversion: bool = False
+    """Whether office documents of other kinds are converted."""
+    url_sources: bool = False
+    """Whether a URL may be a source."""
+    image_formats: tuple[str, ...] = ()
+    """What `image_format` of `render_page` may be."""
+    message_bytes: int = 0
+    """Greatest message that the server takes; longer documents travel as a stream. 0 if it is not known."""
+    parser_version: str = ""
+    """The same bytes, options and version give the same answer."""

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from difyrpc.documents.v1 import documents_pb2 as pb
 from difyrpc_client._calls import AsyncCalls, Calls
-from difyrpc_client._document import Box, Chunk, Format, PageImage, ParsedDocument, ParsePart
+from difyrpc_client._document import Box, Chunk, Format, PageImage, ParsedDocument, ParsePart, ParserAbilities
 from difyrpc_client._methods import rpc
 from difyrpc_client._parsing import (
     Assembly,
@@ -132,6 +132,11 @@ class Documents:
         """Answers the formats that the server reads."""
         return [read(one) for one in self._calls.unary(LIST_FORMATS, pb.ListFormatsRequest(), timeout).formats]
 
+    def abilities(self, *, timeout: float | None = None) -> ParserAbilities:
+        """Answers the formats that the server reads, its limits, and which tokenizers and modes it has."""
+        answer = self._calls.unary(LIST_FORMATS, pb.ListFormatsRequest(), timeout)
+        return cast("ParserAbilities", read(answer))
+
 
 class AsyncDocuments:
     """Parses documents in the event loop; the same as Documents."""
@@ -228,3 +233,8 @@ class AsyncDocuments:
     async def list_formats(self, *, timeout: float | None = None) -> list[Format]:
         """Answers the formats that the server reads."""
         return [read(one) for one in (await self._calls.unary(LIST_FORMATS, pb.ListFormatsRequest(), timeout)).formats]
+
+    async def abilities(self, *, timeout: float | None = None) -> ParserAbilities:
+        """Answers the formats that the server reads, its limits, and which tokenizers and modes it has."""
+        answer = await self._calls.unary(LIST_FORMATS, pb.ListFormatsRequest(), timeout)
+        return cast("ParserAbilities", read(answer))

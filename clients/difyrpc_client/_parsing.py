@@ -29,29 +29,36 @@ class Chunking:
     """How text is cut into chunks."""
 
     mode: Literal["general", "parent_child", "qa", ""] = ""
-    """general: each stands alone; parent_child: small children name large parents; qa: pairs in the document."""
+    """general: each stands alone; parent_child: small children name large parents; qa: questions and answers that the
+    document holds as such, in two columns of a table or marked `Q:` and `A:`."""
     unit: Literal["characters", "tokens", ""] = ""
     """What sizes are counted in; empty for characters."""
     size: int | None = None
-    """Greatest length, 20 to 100,000; None for 1,000 characters or 500 tokens."""
+    """Greatest length, headings and repeated header rows included, 20 to 100,000; None for 1,000 characters or 500
+    tokens. Pairs of question and answer are never cut."""
     overlap: int | None = None
-    """How much of the end of a chunk the next one repeats, 0 to half of `size`."""
+    """How much of the end of a chunk the next one repeats at most, 0 to half of `size`; in mode parent_child of a
+    child, 0 to half of `child_size`."""
     tokenizer: str = ""
-    """`cl100k`, `o200k`, …; needed for tokens."""
+    """`cl100k`, `o200k` or `qwen`, as `abilities()` names them; needed for tokens. Set with characters, it fills
+    `Chunk.tokens`."""
     boundary: Literal["structure", "clauses", "pages", "separator", ""] = ""
-    """Where chunks prefer to begin; empty for structure."""
+    """Where chunks begin; empty for structure: at titles, with paragraphs and tables whole where they fit. separator:
+    where `separator` stands, by Dify's rule."""
     separator: str = ""
     r"""Text that ends a chunk, for the boundary of that name; `\n` stands for a newline."""
     prepend_headings: bool = False
     """Whether the heading path stands at the head of each chunk's text."""
     parent_scope: Literal["paragraphs", "document", ""] = ""
-    """What a parent is, in mode parent_child."""
+    """What a parent is, in mode parent_child: a chunk of up to `size`, or the whole document."""
     child_size: int | None = None
-    """Greatest length of a child; None for a fifth of `size`."""
+    """Greatest length of a child, 5 to `size`; None for a fifth of `size`."""
+    child_separator: str = ""
+    r"""Text that ends a child, in mode parent_child; `\n` stands for a newline; empty for sentences."""
     collapse_spaces: bool = False
     """Whether runs of spaces and of empty lines become one."""
     remove_urls_emails: bool = False
-    """Whether URLs and e-mail addresses are taken out."""
+    """Whether URLs, but for those of pictures in Markdown, and e-mail addresses are taken out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +80,8 @@ class ParseOptions:
     chunking: Chunking = field(default_factory=Chunking)
     """How chunks are cut, where they are asked for."""
     cache: Literal["use", "refresh", "bypass", ""] = ""
-    """Whether an earlier answer to the same bytes and options may be used."""
+    """use: an earlier answer to the same bytes and options is used, a new one kept; refresh: none is used, the new one
+    kept; bypass: neither. Empty for use."""
     headers_in_text: bool = False
     """Whether running headers and footers stand in text, Markdown and chunks."""
     max_seconds: float | None = None
@@ -126,6 +134,7 @@ def write_chunking(chunking: Chunking) -> options_pb2.Chunking:
         prepend_headings=chunking.prepend_headings,
         parent_scope=_number(options_pb2.ParentScope, chunking.parent_scope, "parent_scope"),
         child_size=chunking.child_size,
+        child_separator=chunking.child_separator,
         collapse_spaces=chunking.collapse_spaces,
         remove_urls_emails=chunking.remove_urls_emails,
     )

@@ -15,7 +15,7 @@ except ImportError:
 # Processes of ours exec at once after a fork; gRPC's own handlers for forks would only complain.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-COMMANDS = ("demo", "doctor", "keys", "migrate", "serve")
+COMMANDS = ("demo", "doctor", "keys", "migrate", "parse", "serve")
 
 
 class Commands(click.Group):

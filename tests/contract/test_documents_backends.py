@@ -42,7 +42,7 @@ def backend_of(name: str):
 async def documents(request: pytest.FixtureRequest) -> AsyncIterator[Documents]:
     backend = backend_of(request.param)
     await backend.start()
-    yield Documents(backend, limits=SETTINGS.limits, files=None)
+    yield Documents(backend, limits=SETTINGS.limits)
     await backend.stop()
 
 
@@ -56,8 +56,8 @@ async def test_a_document_is_answered_in_all_forms(documents: Documents) -> None
     parsed = await documents.parse("a", Source(content=content, name="a.md"), ParseOptions(outputs=ALL))
     assert parsed.info.format == "markdown"
     assert parsed.info.content_bytes == len(content)
-    assert parsed.text == "Terms\n\nThe first obligation is here.\n\nA\tB\n1\t2"
-    assert parsed.markdown.startswith("# Terms\n\n- The first obligation is here.\n\n| A | B |")
+    assert parsed.text == "Terms\n\n1. The first obligation is here.\n\nA\tB\n1\t2"
+    assert parsed.markdown.startswith("# Terms\n\n1\\. The first obligation is here.\n\n| A | B |")
     assert [element.id for element in parsed.elements] == ["e1", "e2", "e3"]
     assert parsed.elements[2].table is not None
     assert parsed.elements[2].table.grid() == [["A", "B"], ["1", "2"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from difyrpc_client import connect
 
 def test_the_help_names_every_command():
     shown = run("--help").stdout
-    for name in ("demo", "doctor", "keys", "migrate", "serve"):
+    for name in ("demo", "doctor", "keys", "migrate", "parse", "serve"):
         assert f"  {name}" in shown
         assert run(name, "--help").returncode == 0
 
@@ -145,3 +146,46 @@ def test_a_key_that_makes_no_sense_is_refused_in_one_line(arguments: tuple[str, 
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+CONTRACT = Path(__file__).parents[2] / "examples/contracts/supply-agreement.pdf"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--to", "markdown"), "# "),
+        (("--to", "text", "--pages", "4-5"), "infusion pumps"),
+        (("--to", "json"), '"page_count"'),
+    ],
+)
+def test_parse_prints_a_document(arguments: tuple[str, ...], words: str):
+    done = run("parse", str(CONTRACT), *arguments)
+    assert (done.returncode, words in done.stdout, done.stderr) == (0, True, "")
+
+
+def test_parse_prints_clauses_and_chunks_one_a_line(tmp_path: Path):
+    clauses = run("parse", str(CONTRACT), "--to", "clauses").stdout.splitlines()
+    assert json.loads(clauses[0])["number"] == "(A)"
+    done = run("parse", str(CONTRACT), "--to", "chunks", "--size", "300", "--output", str(tmp_path / "chunks.jsonl"))
+    chunks = [json.loads(line) for line in (tmp_path / "chunks.jsonl").read_text().splitlines()]
+    assert (done.stdout, max(chunk["characters"] for chunk in chunks) <= 300) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        (b"%PDF-1.4", (), "not a readable PDF document"),
+        (b"", (), "the document has no bytes"),
+        (b"text", ("--pages", "1;2"), "'1;2' is no page"),
+    ],
+)
+def test_what_cannot_be_parsed_is_said_in_one_line(
+    content: bytes, arguments: tuple[str, ...], words: str, tmp_path: Path
+):
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    done = run("parse", str(file), *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words.lower() in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The code of docs/cookbook.md, block after block, as its reader would run it."""
+"""The code of docs/cookbook.md and docs/chunking.md, block after block, as its reader would run it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from processes import Process
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/cookbook.md").read_text()
-BLOCKS = re.findall(r"^## (.+?)$|^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PART = re.compile(r"^## (.+?)$|^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = PART.findall(PAGE)
 
 
 def _named() -> list[tuple[str, str]]:
     named, heading = [], ""
-    for title, block in BLOCKS:
+    for title, block in [("Chunks", ""), *PART.findall((ROOT / "docs/chunking.md").read_text()), *BLOCKS]:
         heading = title or heading
         if block:
             named.append((heading, block))

@@ -11,6 +11,7 @@ import grpc
 import made_documents as made
 import pytest
 from made_documents import SENTENCE
+from raw_http import Peer, RawServer, response
 from serving import OPEN, Running, running
 from statuses import fields, info, reason
 
@@ -197,12 +198,12 @@ REFUSED_PARSES = [
         "OCR_NOT_INSTALLED",
     ),
     (
-        pb.ParseRequest(content=b"x", options=options(chunking={"mode": options_pb.CHUNK_MODE_QA})),
-        Code.UNIMPLEMENTED,
-        "CHUNK_MODE_NOT_AVAILABLE",
+        pb.ParseRequest(content=b"x", options=options(chunking={"unit": options_pb.CHUNK_UNIT_TOKENS})),
+        Code.INVALID_ARGUMENT,
+        "BAD_OPTION",
     ),
     (
-        pb.ParseRequest(content=b"x", options=options(chunking={"unit": options_pb.CHUNK_UNIT_TOKENS})),
+        pb.ParseRequest(content=b"x", options=options(chunking={"tokenizer": "klingon"})),
         Code.FAILED_PRECONDITION,
         "TOKENIZER_NOT_INSTALLED",
     ),
@@ -278,14 +279,62 @@ async def test_text_is_split(stub) -> None:
     assert reason(caught.value) == "EMPTY_CONTENT"
 
 
+@pytest.mark.parametrize("tokenizer", ["cl100k", "o200k", "qwen"])
+async def test_chunks_of_tokens_are_made_in_a_worker(stub, tokenizer: str) -> None:
+    chunking = {"unit": options_pb.CHUNK_UNIT_TOKENS, "tokenizer": tokenizer, "size": 20}
+    response = await stub.SplitText(pb.SplitTextRequest(text=f"{SENTENCE} " * 20, chunking=chunking))
+    assert len(response.chunks) > 5
+    assert all(0 < chunk.tokens <= 20 for chunk in response.chunks)
+
+
+async def test_questions_and_answers_of_a_table_are_chunks(stub) -> None:
+    chunking = {"mode": options_pb.CHUNK_MODE_QA}
+    text = "Prices.\n\n| Question | Answer |\n| --- | --- |\n| When? | Today. |\n| Where? | Here. |"
+    wanted = options(options_pb.OUTPUT_CHUNKS, chunking=chunking)
+    response = await stub.Parse(pb.ParseRequest(content=text.encode(), name="a.md", options=wanted))
+    assert [(chunk.text, chunk.answer) for chunk in response.chunks] == [("When?", "Today."), ("Where?", "Here.")]
+    assert [warning.reason for warning in response.warnings] == ["TEXT_OUTSIDE_PAIRS"]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.SplitText(pb.SplitTextRequest(text="Nothing is asked.", chunking=chunking))
+    assert reason(caught.value) == "NO_PAIRS"
+
+
+async def test_the_same_document_is_answered_from_before_until_that_is_refused(stub) -> None:
+    request = pb.ParseRequest(content=CONTRACT)
+    first = await stub.Parse(request)
+    second = await stub.Parse(request)
+    assert (first.usage.cached, second.usage.cached) == (False, True)
+    assert second.clauses == first.clauses
+    parts = await parts_of(stub, spec(), *chunks(CONTRACT))
+    assert parts[-1].summary.usage.cached
+    request.options.cache = options_pb.CACHE_POLICY_BYPASS
+    assert not (await stub.Parse(request)).usage.cached
+
+
 async def test_formats_and_limits_are_listed(stub) -> None:
     response = await stub.ListFormats(pb.ListFormatsRequest())
-    assert [format_.name for format_ in response.formats] == ["pdf", "docx", "html", "markdown", "text"]
+    named = {format_.name for format_ in response.formats}
+    assert named >= {
+        "pdf",
+        "docx",
+        "pptx",
+        "xlsx",
+        "xls",
+        "csv",
+        "html",
+        "markdown",
+        "text",
+        "epub",
+        "eml",
+        "rtf",
+        "odt",
+    }
     assert [format_.name for format_ in response.formats if format_.renderable] == ["pdf"]
     assert response.limits.pages == 20
     assert response.limits.content_bytes == 100 << 20
     assert response.image_formats == [pb.IMAGE_FORMAT_PNG]
-    assert options_pb.CHUNK_MODE_QA not in response.chunk_modes
+    assert options_pb.CHUNK_MODE_QA in response.chunk_modes
+    assert list(response.tokenizers) == ["cl100k", "o200k", "qwen"]
     assert not response.url_sources
 
 
@@ -305,5 +354,20 @@ async def test_an_answer_over_the_message_limit_points_to_the_stream(database: D
 async def test_the_doctor_proves_that_documents_are_parsed(server: Running) -> None:
     service = next(service for service in server.services if service.name == "documents")
     checks = await service.check()
-    assert [check.name for check in checks] == ["documents: confinement", "documents: parsing"]
-    assert checks[1].level == "ok"
+    names = ["documents: confinement", "documents: parsing", "documents: recognition"]
+    assert [check.name for check in checks] == names
+    assert [check.level for check in checks[1:]] == ["ok", "ok"]
+
+
+async def test_urls_of_listed_origins_are_read_over_the_wire(database: Database, tmp_path: Path) -> None:
+    def answer(peer: Peer) -> None:
+        peer.read_head()
+        peer.socket.sendall(response(CONTRACT, "200 OK", "text/plain"))
+
+    with RawServer(answer) as origin:
+        listed = origin.url.replace("localhost", "127.0.0.1")
+        env = {**OPEN, "DIFYRPC_DOCUMENTS_WORKERS": "1", "DIFYRPC_DOCUMENTS_URL_ORIGINS": listed}
+        async with running(database, tmp_path, names=["documents"], env=env) as server, server.channel() as channel:
+            stub = rpc.DocumentParserStub(channel)
+            assert len((await stub.Parse(pb.ParseRequest(url=f"{listed}/a.txt"))).clauses) == 3
+            assert (await stub.ListFormats(pb.ListFormatsRequest())).url_sources

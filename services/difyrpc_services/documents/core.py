@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Protocol
 
-from difyrpc_services.documents.checks import check_chunking, check_options, check_render, check_stated
+from difyrpc_services.documents.cache import AnswerCache
+from difyrpc_services.documents.checks import check_chunking, check_options, check_render
 from difyrpc_services.documents.chunking import Chunk
 from difyrpc_services.documents.formats.reading import Notice, too_large
+from difyrpc_services.documents.gathering import Gatherer, Place
+from difyrpc_services.documents.recognition import ParseRun, Recognition
 from difyrpc_services.documents.values import (
     ChunkPart,
     ClausePart,
@@ -34,13 +35,8 @@ from difyrpc_services.documents.values import (
     TextPart,
     Usage,
 )
-from difyrpc_services.runtime.errors import FailedPrecondition, Internal, InvalidArgument, Unimplemented
+from difyrpc_services.runtime.errors import Internal
 from difyrpc_services.runtime.workers import Blob
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
-IN_PLACE: Final = 1024 * 1024  # bytes; larger pieces are copied and hashed in a thread
 
 
 class Run(Protocol):
@@ -74,53 +70,81 @@ class Backend(Protocol):
         """Answers what it is, for people."""
 
 
-class FileSource(Protocol):
-    """Where the files of a `file` source are read, with the current caller's rights."""
-
-    def open(self, name: str) -> AsyncIterator[bytes]:
-        """Answers the bytes of one file; FILE_NOT_FOUND."""
-
-
 class Documents:
     """Parses, renders and splits for tenants."""
 
-    def __init__(self, backend: Backend, *, limits: Limits, files: FileSource | None) -> None:
-        """Takes where work is done, the server's limits, and where stored files are read, if anywhere."""
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        limits: Limits,
+        files: Place | None = None,
+        urls: Place | None = None,
+        recognition: Recognition | None = None,
+        cache: AnswerCache | None = None,
+    ) -> None:
+        """Takes where work is done, the server's limits, where stored files and URLs are read, and what reads scans.
+
+        Without a cache every document is parsed anew.
+        """
         self._backend = backend
-        self._files = files
+        self._gatherer = Gatherer(files=files, urls=urls)
+        self.reads_urls = urls is not None
+        self._cache = cache or AnswerCache(0)
         self.limits = limits
+        self.recognition = recognition or Recognition()
 
     async def parse(self, tenant: str, source: Source, options: ParseOptions) -> Parsed:
         """Answers a whole document; the errors that documents.proto names."""
-        gathered = _Gathered()
-        async with aclosing(self.parse_stream(tenant, source, options)) as parts:
+        whole = Assembled()
+        async with aclosing(self._parts(tenant, source, options, patient=True)) as parts:
             async for part in parts:
-                gathered.add(part)
-        return gathered.parsed()
+                whole.add(part)
+        return whole.parsed()
 
-    async def parse_stream(
-        self, tenant: str, source: Source, options: ParseOptions
-    ) -> AsyncGenerator[Part | Summary, None]:
+    def parse_stream(self, tenant: str, source: Source, options: ParseOptions) -> AsyncGenerator[Part | Summary, None]:
         """Answers the parts of a document as they are ready, an Info first, a Summary last."""
+        # A stream waits for no other call: its own first parts may come sooner.
+        return self._parts(tenant, source, options, patient=False)
+
+    async def _parts(
+        self, tenant: str, source: Source, options: ParseOptions, *, patient: bool
+    ) -> AsyncGenerator[Part | Summary, None]:
         check_options(options)
+        plan, notices = self.recognition.plan(options)
         limits = options.limits.within(self.limits)
         with Blob() as content:
-            sha256 = await self._gather(source, content, limits.content_bytes)
-            task = ParseTask(name=source.name, media_type=source.media_type, options=replace(options, limits=limits))
-            run = self._backend.run(tenant, task, content, seconds=limits.seconds)
-            counts = _Counts(content.size, sha256)
-            async with aclosing(run.parts()) as parts:
-                async for part in parts:
-                    found = counts.seen(part)
-                    if found is not None:
-                        yield found
-            yield counts.summary(run)
+            gathered = await self._gatherer.gather(source, content, limits.content_bytes)
+            task = ParseTask(
+                name=gathered.name, media_type=gathered.media_type, options=replace(options, limits=limits), ocr=plan
+            )
+            ocr_seconds = min(options.limits.seconds or self.recognition.seconds, self.recognition.seconds)
+            counts = _Counts(content.size, gathered.sha256)
+            key = self._cache.key(tenant, gathered.sha256, task)
+            async with self._cache.use(key, options.cache, patient=patient) as cached:
+                run = cached.earlier or ParseRun(
+                    self._backend,
+                    tenant,
+                    task,
+                    content,
+                    seconds=limits.seconds,
+                    ocr_seconds=ocr_seconds,
+                    notices=notices,
+                )
+                async with aclosing(run.parts()) as parts:
+                    async for part in parts:
+                        cached.add(part)
+                        found = counts.seen(part)
+                        if found is not None:
+                            yield found
+                cached.keep()
+            yield counts.summary(run, cached=cached.earlier is not None)
 
     async def render(self, tenant: str, source: Source, task: RenderTask) -> PicturePart:
         """Answers the picture of one page."""
         check_render(task)
         with Blob() as content:
-            await self._gather(source, content, self.limits.content_bytes)
+            await self._gatherer.gather(source, content, self.limits.content_bytes)
             run = self._backend.run(tenant, task, content, seconds=self.limits.seconds)
             async with aclosing(run.parts()) as parts:
                 async for part in parts:
@@ -142,47 +166,6 @@ class Documents:
                         chunks.extend(part.chunks)
         return chunks
 
-    async def _gather(self, source: Source, content: Blob, limit: int) -> bytes:
-        """Takes the document's bytes from where they are; answers their SHA-256."""
-        if source.size_bytes is not None and source.size_bytes > limit:
-            raise too_large("content_bytes", limit)
-        digest = hashlib.sha256()
-        if source.content is not None:
-            await _store(source.content, content, digest, limit)
-        else:
-            async for chunk in self._chunks(source):
-                await _store(chunk, content, digest, limit)
-        if not content.size:
-            raise InvalidArgument("EMPTY_CONTENT", "the document has no bytes", field="content")
-        check_stated(source, content.size, digest.digest())
-        return digest.digest()
-
-    def _chunks(self, source: Source) -> AsyncIterator[bytes]:
-        if source.chunks is not None:
-            return source.chunks
-        if source.url:
-            raise Unimplemented("URL_SOURCES_OFF", "this server reads no URLs; send the bytes or name a stored file")
-        if not source.file:
-            raise InvalidArgument("NO_SOURCE", "set content, file or url", field="source")
-        if self._files is None:
-            raise FailedPrecondition(
-                "FILES_NOT_AVAILABLE",
-                "stored files need the service files, which does not run here; set {setting} to its address",
-                setting="DIFYRPC_FILES_TARGET",
-            )
-        return self._files.open(source.file)
-
-
-async def _store(chunk: bytes, content: Blob, digest: _Hash, limit: int) -> None:
-    if content.size + len(chunk) > limit:
-        raise too_large("content_bytes", limit)
-    if len(chunk) > IN_PLACE:
-        await asyncio.to_thread(content.write, chunk)
-        await asyncio.to_thread(digest.update, chunk)
-    else:
-        content.write(chunk)
-        digest.update(chunk)
-
 
 class _Counts:
     """Completes the Info and counts what passes."""
@@ -202,7 +185,7 @@ class _Counts:
             self._info = replace(part, content_bytes=size, sha256=sha256)
             return self._info
         if isinstance(part, Finished):
-            self._info = replace(self._info, language=part.language)
+            self._info = replace(self._info, language=part.language, attachments=part.attachments)
             self._elements = part.elements
             self._whole = True
             return None
@@ -219,7 +202,7 @@ class _Counts:
         elif isinstance(part, Notice):
             self._notices += 1
 
-    def summary(self, run: Run) -> Summary:
+    def summary(self, run: Run, *, cached: bool) -> Summary:
         """Answers the end of a stream."""
         if not self._whole:
             raise Internal("PARSER_CRASHED", "the worker ended without the end of its answer ({cause})", cause="no end")
@@ -230,6 +213,7 @@ class _Counts:
                 waiting_seconds=run.waiting_seconds,
                 cpu_seconds=run.cpu_seconds,
                 pages=self._pages,
+                cached=cached,
             ),
             elements=self._elements,
             clauses=self._clauses,
@@ -238,7 +222,7 @@ class _Counts:
         )
 
 
-class _Gathered:
+class Assembled:
     """Puts the parts of a stream together."""
 
     def __init__(self) -> None:

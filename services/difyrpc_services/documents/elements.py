@@ -6,9 +6,10 @@ pages say 0. All values are plain and picklable: they cross from a worker proces
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from operator import eq
+from typing import Literal, overload
 
 ElementKind = Literal["title", "paragraph", "list_item", "table", "figure", "header", "footer", "footnote", "code"]
 Source = Literal["text", "ocr"]
@@ -98,16 +99,57 @@ class Cell:
     """Stands in a header row."""
 
 
+class GridCells(Sequence[Cell]):
+    """Cells of a grid without spans, made when they are asked for: a large sheet takes a fraction of the memory."""
+
+    __slots__ = ("columns", "headers", "rows")
+
+    def __init__(self, rows: Sequence[Sequence[str]], *, headers: int) -> None:
+        """Takes rows of equal length, the first `headers` of them header rows."""
+        self.rows = rows
+        self.headers = headers
+        self.columns = len(rows[0]) if rows else 0
+
+    def __len__(self) -> int:
+        return len(self.rows) * self.columns
+
+    def __iter__(self) -> Iterator[Cell]:
+        for row, texts in enumerate(self.rows):
+            header = row < self.headers
+            for column, text in enumerate(texts):
+                yield Cell(row=row, column=column, text=text, header=header)
+
+    @overload
+    def __getitem__(self, index: int) -> Cell: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Cell]: ...
+
+    def __getitem__(self, index: int | slice) -> Cell | Sequence[Cell]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        row, column = divmod(range(len(self))[index], self.columns)
+        return Cell(row=row, column=column, text=self.rows[row][column], header=row < self.headers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(eq, self, other))
+
+    def __hash__(self) -> int:
+        return hash((len(self), self.headers))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
     """Cells by row, then by column."""
 
-    cells: tuple[Cell, ...]
+    cells: Sequence[Cell]
     rows: int
     columns: int
 
     def grid(self) -> list[list[str]]:
         """Answers rows of texts; a spanned place holds an empty text."""
+        if isinstance(self.cells, GridCells):
+            return [list(row) for row in self.cells.rows]
         grid = [[""] * self.columns for _ in range(self.rows)]
         for cell in self.cells:
             grid[cell.row][cell.column] = cell.text
@@ -116,6 +158,8 @@ class Table:
     @property
     def header_rows(self) -> int:
         """How many rows from the top are header rows."""
+        if isinstance(self.cells, GridCells):
+            return self.cells.headers
         count = 0
         marked = {cell.row for cell in self.cells if cell.header}
         while count in marked:
@@ -160,6 +204,8 @@ class Element:
     """Most of the text is bold."""
     indent: float = 0.0
     """Points of left indent of the first line, as printed or as the style says."""
+    attachment_id: str = ""
+    """File inside the document that it stands in: `a1`; empty = the document itself."""
 
     @property
     def written(self) -> str:

@@ -12,12 +12,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from difyrpc.documents.v1 import documents_pb2 as pb
 from difyrpc.documents.v1 import element_pb2 as elements_pb
 from difyrpc.documents.v1 import options_pb2 as options_pb
-from difyrpc_services.documents.chunking import Chunk
+from difyrpc_services.documents.chunking import Chunk, tokenizers
 from difyrpc_services.documents.elements import Box, Clause, Element, Table
 from difyrpc_services.documents.formats import FORMATS
 from difyrpc_services.documents.formats.reading import Notice
+from difyrpc_services.documents.ocr.installed import InstalledEngine
 from difyrpc_services.documents.requests import BOUNDARIES, MODES
 from difyrpc_services.documents.values import (
+    Attachment,
     ChunkPart,
     ClausePart,
     Info,
@@ -31,7 +33,7 @@ from difyrpc_services.documents.values import (
     Usage,
 )
 
-PARSER_VERSION: Final = "1"  # raised whenever the same bytes and options give another answer
+PARSER_VERSION: Final = "2"  # raised whenever the same bytes and options give another answer
 
 
 def parsed_message(parsed: Parsed) -> pb.ParseResponse:
@@ -98,12 +100,24 @@ def info_message(info: Info) -> elements_pb.DocumentInfo:
         create_time=_time(info.metadata.get("created", "")),
         update_time=_time(info.metadata.get("modified", "")),
         encrypted=info.encrypted,
+        page_labels=map(_text, info.page_labels),
+        attachments=map(_attachment, info.attachments),
         parser_version=PARSER_VERSION,
     )
     for name, text in info.metadata.items():
         if name not in ("title", "author", "created", "modified"):
             message.metadata[_text(name)].string_value = _text(text)
     return message
+
+
+def _attachment(attachment: Attachment) -> elements_pb.Attachment:
+    return elements_pb.Attachment(
+        id=attachment.id,
+        name=_text(attachment.name),
+        media_type=_text(attachment.media_type),
+        size_bytes=attachment.size_bytes,
+        parsed=attachment.parsed,
+    )
 
 
 def _time(text: str) -> Timestamp | None:
@@ -139,6 +153,7 @@ def element_message(element: Element) -> elements_pb.Element:
         contents_entry=element.contents_entry,
         code_language=_text(element.style) if element.kind == "code" else "",
         style="" if element.kind == "code" else _text(element.style),
+        attachment_id=element.attachment_id,
     )
 
 
@@ -185,11 +200,13 @@ def chunk_message(chunk: Chunk) -> elements_pb.Chunk:
         id=chunk.id,
         text=text,
         characters=len(text),
+        tokens=chunk.tokens,
         heading_path=map(_text, chunk.heading_path),
         pages=chunk.pages,
         element_ids=chunk.element_ids,
         clause_ids=chunk.clause_ids,
         parent_id=chunk.parent_id,
+        answer=_text(chunk.answer),
     )
 
 
@@ -205,10 +222,13 @@ def usage_message(usage: Usage) -> pb.ParseUsage:
         waiting_time=_duration(usage.waiting_seconds),
         cpu_time=_duration(usage.cpu_seconds),
         pages=usage.pages,
+        cached=usage.cached,
     )
 
 
-def formats_message(limits: Limits, *, memory_bytes: int, message_bytes: int) -> pb.ListFormatsResponse:
+def formats_message(
+    limits: Limits, *, memory_bytes: int, message_bytes: int, engine: InstalledEngine | None, urls: bool
+) -> pb.ListFormatsResponse:
     """Answers what can be read."""
     return pb.ListFormatsResponse(
         formats=(
@@ -219,6 +239,7 @@ def formats_message(limits: Limits, *, memory_bytes: int, message_bytes: int) ->
                 paged=format_.paged,
                 boxes=format_.boxes,
                 renderable=format_.renderable,
+                needs_ocr=format_.needs_ocr,
             )
             for format_ in FORMATS.values()
         ),
@@ -229,9 +250,12 @@ def formats_message(limits: Limits, *, memory_bytes: int, message_bytes: int) ->
             expanded_bytes=limits.expanded_bytes,
             memory_bytes=memory_bytes,
         ),
+        ocr_engines=[pb.OcrEngine(name=engine.name, languages=engine.languages)] if engine else [],
+        tokenizers=tokenizers.installed(),
         chunk_modes=_stated(MODES),
         chunk_boundaries=_stated(BOUNDARIES),
         image_formats=[pb.IMAGE_FORMAT_PNG],
+        url_sources=urls,
         message_bytes=message_bytes,
         parser_version=PARSER_VERSION,
     )

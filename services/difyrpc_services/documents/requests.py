@@ -7,10 +7,11 @@ from typing import Final, TypeVar
 from difyrpc.documents.v1 import documents_pb2 as pb
 from difyrpc.documents.v1 import options_pb2 as options_pb
 from difyrpc_services.documents.checks import bad_option
-from difyrpc_services.documents.chunking import SIZE, Boundary, Chunking, Mode
+from difyrpc_services.documents.chunking import SIZE, SIZE_TOKENS, Boundary, Chunking, Mode, Unit
 from difyrpc_services.documents.formats.reading import Tables
 from difyrpc_services.documents.values import (
     DEFAULT_OUTPUTS,
+    CachePolicy,
     ClauseProfile,
     Highlight,
     Limits,
@@ -20,7 +21,7 @@ from difyrpc_services.documents.values import (
     RenderTask,
     SplitTask,
 )
-from difyrpc_services.runtime.errors import FailedPrecondition, Unimplemented
+from difyrpc_services.runtime.errors import Unimplemented
 
 YELLOW: Final = 0xFFE94B99  # documents.proto, Highlight.color
 
@@ -54,6 +55,12 @@ MODES: Final[dict[int, Mode]] = {
     options_pb.CHUNK_MODE_UNSPECIFIED: "general",
     options_pb.CHUNK_MODE_GENERAL: "general",
     options_pb.CHUNK_MODE_PARENT_CHILD: "parent_child",
+    options_pb.CHUNK_MODE_QA: "qa",
+}
+_UNITS: Final[dict[int, Unit]] = {
+    options_pb.CHUNK_UNIT_UNSPECIFIED: "characters",
+    options_pb.CHUNK_UNIT_CHARACTERS: "characters",
+    options_pb.CHUNK_UNIT_TOKENS: "tokens",
 }
 BOUNDARIES: Final[dict[int, Boundary]] = {
     options_pb.CHUNK_BOUNDARY_UNSPECIFIED: "structure",
@@ -67,7 +74,12 @@ _SCOPES: Final[dict[int, bool]] = {
     options_pb.PARENT_SCOPE_PARAGRAPHS: False,
     options_pb.PARENT_SCOPE_DOCUMENT: True,
 }
-_CACHE: Final = frozenset(options_pb.CachePolicy.values())
+_CACHE: Final[dict[int, CachePolicy]] = {
+    options_pb.CACHE_POLICY_UNSPECIFIED: "use",
+    options_pb.CACHE_POLICY_USE: "use",
+    options_pb.CACHE_POLICY_REFRESH: "refresh",
+    options_pb.CACHE_POLICY_BYPASS: "bypass",
+}
 
 Value = TypeVar("Value")
 
@@ -76,18 +88,18 @@ def options_of(message: options_pb.ParseOptions) -> ParseOptions:
     """Reads options; BAD_OPTION for an unknown enum value, errors for what this build does not have."""
     if message.limits.memory_bytes:
         raise Unimplemented("LIMIT_NOT_SETTABLE", "the memory of workers cannot be set by a call")
-    if message.cache not in _CACHE:
-        raise bad_option("options.cache", "the value is not known")
     outputs = tuple(_known(_OUTPUTS, number, "options.outputs") for number in message.outputs)
     return ParseOptions(
         outputs=outputs or DEFAULT_OUTPUTS,
         pages=tuple((range_.first, range_.last) for range_ in message.pages),
         password=message.password,
         ocr=_known(_OCR, message.ocr.policy, "options.ocr.policy"),
+        ocr_languages=tuple(message.ocr.languages),
         tables=_known(_TABLES, message.tables, "options.tables"),
         clauses=_known(_CLAUSES, message.clauses, "options.clauses"),
         chunking=chunking_of(message.chunking, "options.chunking"),
         running=message.headers_in_text,
+        cache=_known(_CACHE, message.cache, "options.cache"),
         limits=_limits_of(message.limits),
     )
 
@@ -105,27 +117,21 @@ def _limits_of(message: options_pb.ParseLimits) -> Limits:
 
 
 def chunking_of(message: options_pb.Chunking, field: str) -> Chunking:
-    """Reads how chunks are cut; errors for modes and tokenizers that this build does not have."""
-    if message.mode == options_pb.CHUNK_MODE_QA:
-        raise Unimplemented("CHUNK_MODE_NOT_AVAILABLE", "chunks of questions and answers are not made here")
-    if message.tokenizer or message.unit == options_pb.CHUNK_UNIT_TOKENS:
-        raise FailedPrecondition(
-            "TOKENIZER_NOT_INSTALLED",
-            "the tokenizer {tokenizer} is not installed here",
-            field=f"{field}.tokenizer",
-            tokenizer=message.tokenizer or "(none named)",
-        )
-    _known({options_pb.CHUNK_UNIT_UNSPECIFIED: 0, options_pb.CHUNK_UNIT_CHARACTERS: 0}, message.unit, f"{field}.unit")
-    size = message.size if message.HasField("size") else SIZE
+    """Reads how chunks are cut."""
+    unit = _known(_UNITS, message.unit, f"{field}.unit")
+    size = message.size if message.HasField("size") else SIZE_TOKENS if unit == "tokens" else SIZE
     return Chunking(
         mode=_known(MODES, message.mode, f"{field}.mode"),
+        unit=unit,
         size=size,
         overlap=message.overlap,
+        tokenizer=message.tokenizer,
         boundary=_known(BOUNDARIES, message.boundary, f"{field}.boundary"),
         separator=message.separator.replace("\\n", "\n"),
         prepend_headings=message.prepend_headings,
         whole_document=_known(_SCOPES, message.parent_scope, f"{field}.parent_scope"),
         child_size=message.child_size if message.HasField("child_size") else max(5, size // 5),
+        child_separator=message.child_separator.replace("\\n", "\n"),
         collapse_spaces=message.collapse_spaces,
         remove_contacts=message.remove_urls_emails,
     )

@@ -86,7 +86,11 @@ class DocumentParser(rpc.DocumentParserServicer):
     ) -> pb.ListFormatsResponse:
         """Lists what can be read."""
         return messages.formats_message(
-            self._documents.limits, memory_bytes=self._memory_bytes, message_bytes=self._message_bytes
+            self._documents.limits,
+            memory_bytes=self._memory_bytes,
+            message_bytes=self._message_bytes,
+            engine=self._documents.recognition.engine,
+            urls=self._documents.reads_urls,
         )
 
     def _check_size(self, size: int) -> None:

@@ -9,9 +9,11 @@ from typing import Literal
 from difyrpc_services.documents.chunking import Chunk, Chunking
 from difyrpc_services.documents.elements import Clause, Element
 from difyrpc_services.documents.formats.reading import Notice, Tables
+from difyrpc_services.documents.ocr.values import OcrPlan
 
 Output = Literal["text", "markdown", "elements", "clauses", "chunks"]
 OcrPolicy = Literal["default", "never", "auto", "always"]
+CachePolicy = Literal["use", "refresh", "bypass"]
 ClauseProfile = Literal["auto", "zh", "en", "none"]
 DEFAULT_OUTPUTS: tuple[Output, ...] = ("text", "clauses")
 
@@ -48,11 +50,14 @@ class ParseOptions:
     """First and last page of each range, from 1; last 0 = to the end; empty = all."""
     password: str = field(default="", repr=False)
     ocr: OcrPolicy = "default"
+    ocr_languages: tuple[str, ...] = ()
+    """BCP 47 tags; empty = the server's."""
     tables: Tables = "aligned"
     clauses: ClauseProfile = "auto"
     chunking: Chunking = field(default_factory=Chunking)
     running: bool = False
     """Headers and footers stand in text, Markdown and chunks."""
+    cache: CachePolicy = "use"
     limits: Limits = Limits()
 
 
@@ -79,6 +84,8 @@ class ParseTask:
     name: str
     media_type: str
     options: ParseOptions
+    ocr: OcrPlan | None = None
+    """How scans are read; None = they are refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +126,20 @@ Task = ParseTask | RenderTask | SplitTask
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file that the document holds."""
+
+    id: str
+    """`a1`, `a2`, …"""
+    name: str
+    media_type: str
+    """Found from its content; as stated where that does not tell."""
+    size_bytes: int
+    parsed: bool
+    """Its elements are in the answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Info:
     """What is known of a document as a whole."""
 
@@ -129,6 +150,9 @@ class Info:
     encrypted: bool = False
     content_bytes: int = 0
     sha256: bytes = b""
+    page_labels: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    """Known at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +200,12 @@ class Finished:
 
     language: str
     elements: int
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassedOnPart:
+    """The end of a parse that met a scan; it is to be done again where scans are read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +219,7 @@ class PicturePart:
     page_count: int
 
 
-Part = Info | PagePart | TextPart | ClausePart | ChunkPart | Progress | Notice | Finished | PicturePart
+Part = Info | PagePart | TextPart | ClausePart | ChunkPart | Progress | Notice | Finished | PassedOnPart | PicturePart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +230,8 @@ class Usage:
     waiting_seconds: float
     cpu_seconds: float
     pages: int
+    cached: bool = False
+    """An earlier answer was used."""
 
 
 @dataclass(frozen=True, kw_only=True)

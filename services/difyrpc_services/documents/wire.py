@@ -15,8 +15,10 @@ from typing import Any, Final, cast
 from difyrpc_services.documents.chunking import Chunk, Chunking
 from difyrpc_services.documents.elements import Box, Cell, Clause, Element, Table
 from difyrpc_services.documents.formats.reading import Notice
+from difyrpc_services.documents.ocr.values import OcrPlan
 from difyrpc_services.documents.pipeline import perform
 from difyrpc_services.documents.values import (
+    Attachment,
     ChunkPart,
     ClausePart,
     Finished,
@@ -27,6 +29,7 @@ from difyrpc_services.documents.values import (
     ParseOptions,
     ParseTask,
     Part,
+    PassedOnPart,
     PicturePart,
     Progress,
     RenderTask,
@@ -67,7 +70,17 @@ def unpack_task(data: bytes) -> Task:
     options["limits"] = Limits(**options["limits"])
     options["pages"] = tuple((first, last) for first, last in options["pages"])
     options["outputs"] = tuple(options["outputs"])
-    return ParseTask(name=value["name"], media_type=value["media_type"], options=ParseOptions(**options))
+    options["ocr_languages"] = tuple(options["ocr_languages"])
+    return ParseTask(
+        name=value["name"],
+        media_type=value["media_type"],
+        options=ParseOptions(**options),
+        ocr=_read_plan(value["ocr"]),
+    )
+
+
+def _read_plan(value: dict[str, Any] | None) -> OcrPlan | None:
+    return OcrPlan(**{**value, "languages": tuple(value["languages"])}) if value else None
 
 
 def pack(part: Part) -> bytes:
@@ -82,7 +95,7 @@ def pack(part: Part) -> bytes:
         return _json("PicturePart", [part.width, part.height, part.scale, part.page_count]) + b"\n" + part.image
     value = dataclasses.asdict(part)
     if isinstance(part, Info):
-        del value["sha256"]
+        del value["sha256"], value["attachments"]
     return _json(type(part).__name__, value)
 
 
@@ -101,7 +114,7 @@ def _json(kind: str, value: Any) -> bytes:
 
 
 _CLAUSE: Final = ("id", "kind", "number", "normal_number", "title", "text", "parent_id", "pages", "element_ids")
-_CHUNK: Final = ("id", "text", "heading_path", "pages", "element_ids", "clause_ids", "parent_id")
+_CHUNK: Final = ("id", "text", "heading_path", "pages", "element_ids", "clause_ids", "parent_id", "tokens", "answer")
 
 
 def _fields(value: Any, names: tuple[str, ...]) -> list[Any]:
@@ -140,11 +153,12 @@ def _element(element: Element) -> list[Any]:
         element.number,
         element.style,
         element.contents_entry,
+        element.attachment_id,
     ]
 
 
 def _read_element(row: list[Any]) -> Element:
-    (identity, kind, text, page, boxes, level, path, table, source, confidence, number, style, contents) = row
+    (identity, kind, text, page, boxes, level, path, table, source, confidence, number, style, contents, holder) = row
     return Element(
         id=str(identity),
         kind=kind,
@@ -159,6 +173,7 @@ def _read_element(row: list[Any]) -> Element:
         number=str(number),
         style=str(style),
         contents_entry=bool(contents),
+        attachment_id=str(holder),
     )
 
 
@@ -205,14 +220,17 @@ def _read_picture(value: list[Any], raw: bytes) -> PicturePart:
 _READERS: Final = cast(
     "dict[str, Callable[[Any, bytes], Part]]",
     {
-        "Info": lambda value, _: Info(**value),
+        "Info": lambda value, _: Info(**{**value, "page_labels": tuple(map(str, value["page_labels"]))}),
         "PagePart": lambda value, _: PagePart(page=int(value[0]), elements=[_read_element(row) for row in value[1]]),
         "TextPart": lambda value, _: TextPart(**value),
         "ClausePart": lambda value, _: ClausePart(clauses=[_read_clause(row) for row in value]),
         "ChunkPart": lambda value, _: ChunkPart(chunks=[_read_chunk(row) for row in value]),
         "Progress": lambda value, _: Progress(**value),
         "Notice": lambda value, _: Notice(**value),
-        "Finished": lambda value, _: Finished(**value),
+        "PassedOnPart": lambda value, _: PassedOnPart(**value),
+        "Finished": lambda value, _: Finished(
+            **{**value, "attachments": tuple(Attachment(**one) for one in value["attachments"])}
+        ),
         "PicturePart": _read_picture,
     },
 )

@@ -74,7 +74,12 @@ class Parser(documents_pb2_grpc.DocumentParserServicer):
         return pb.SplitTextResponse(chunks=[element_pb2.Chunk(id="k1", text=request.text)])
 
     def ListFormats(self, request, context):
-        return pb.ListFormatsResponse(formats=[pb.Format(name="pdf", extensions=["pdf"], paged=True)])
+        return pb.ListFormatsResponse(
+            formats=[pb.Format(name="pdf", extensions=["pdf"], paged=True)],
+            limits={"pages": 9, "time": {"seconds": 5}},
+            tokenizers=["cl100k"],
+            chunk_modes=[options_pb2.CHUNK_MODE_GENERAL, options_pb2.CHUNK_MODE_PARENT_CHILD],
+        )
 
 
 @pytest.fixture
@@ -178,6 +183,7 @@ async def test_the_asynchronous_client_answers_the_same(serve, parser, dify) -> 
         assert await twin.documents.render_page(b"x") == dify.documents.render_page(b"x")
         assert await twin.documents.split_text("x") == dify.documents.split_text("x")
         assert await twin.documents.list_formats() == dify.documents.list_formats()
+        assert await twin.documents.abilities() == dify.documents.abilities()
 
 
 def test_a_page_is_rendered_with_its_boxes(dify, parser) -> None:
@@ -193,3 +199,32 @@ def test_text_is_split(dify, parser) -> None:
     assert [(chunk.id, chunk.text) for chunk in chunks] == [("k1", "x")]
     assert parser.split.chunking.size == 100
     assert parser.split.clauses == options_pb2.CLAUSE_PROFILE_EN
+
+
+def test_every_way_of_cutting_is_sent_as_the_contract_names_it(dify, parser) -> None:
+    chunking = Chunking(
+        mode="parent_child",
+        unit="tokens",
+        size=400,
+        overlap=20,
+        tokenizer="qwen",
+        boundary="separator",
+        separator="\\n\\n",
+        prepend_headings=True,
+        parent_scope="document",
+        child_size=90,
+        child_separator="\\n",
+        collapse_spaces=True,
+        remove_urls_emails=True,
+    )
+    dify.documents.split_text("x", chunking=chunking)
+    sent = parser.split.chunking
+    assert {field.name for field, _ in sent.ListFields()} == set(sent.DESCRIPTOR.fields_by_name)
+    assert (sent.tokenizer, sent.overlap, sent.child_separator) == ("qwen", 20, "\\n")
+    assert sent.parent_scope == options_pb2.PARENT_SCOPE_DOCUMENT
+
+
+def test_what_a_server_can_do_is_told(dify) -> None:
+    abilities = dify.documents.abilities()
+    assert (abilities.tokenizers, abilities.chunk_modes) == (("cl100k",), ("general", "parent_child"))
+    assert (abilities.limits.pages, abilities.limits.seconds, abilities.formats[0].name) == (9, 5.0, "pdf")

@@ -91,7 +91,9 @@ class ParseRequest(google.protobuf.message.Message):
     rights.
     """
     url: builtins.str
-    """An `https` or `http` URL of an origin that the operator has listed."""
+    """An `https` or `http` URL of an origin that the operator has listed; up
+    to 5 redirects, each to such an origin.
+    """
     name: builtins.str
     """File name, for messages and as a hint where the content does not tell the
     type (Markdown, plain text). A name that disagrees with the content gives
@@ -728,6 +730,7 @@ class Format(google.protobuf.message.Message):
     PAGED_FIELD_NUMBER: builtins.int
     BOXES_FIELD_NUMBER: builtins.int
     RENDERABLE_FIELD_NUMBER: builtins.int
+    NEEDS_OCR_FIELD_NUMBER: builtins.int
     name: builtins.str
     """Its name: `pdf`."""
     paged: builtins.bool
@@ -736,6 +739,10 @@ class Format(google.protobuf.message.Message):
     """Whether elements have boxes."""
     renderable: builtins.bool
     """Whether RenderPage takes it."""
+    needs_ocr: builtins.bool
+    """Whether it is a picture, whose text must be recognised: without
+    `ocr_engines` it answers FAILED_PRECONDITION `NEEDS_OCR`.
+    """
     @property
     def media_types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Its media types, the usual one first."""
@@ -753,8 +760,9 @@ class Format(google.protobuf.message.Message):
         paged: builtins.bool = ...,
         boxes: builtins.bool = ...,
         renderable: builtins.bool = ...,
+        needs_ocr: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["boxes", b"boxes", "extensions", b"extensions", "media_types", b"media_types", "name", b"name", "paged", b"paged", "renderable", b"renderable"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["boxes", b"boxes", "extensions", b"extensions", "media_types", b"media_types", "name", b"name", "needs_ocr", b"needs_ocr", "paged", b"paged", "renderable", b"renderable"]) -> None: ...
 
 global___Format = Format
 

@@ -36,19 +36,24 @@ class DocumentParserStub(object):
     read), `CORRUPT` (not what its type demands; truncated), `ENCRYPTED` (the
     password is missing or wrong; metadata `password` says which), `NO_PAGES`,
     `BAD_OPTION` (a value outside of its range; metadata `option`),
-    `BAD_FILE_NAME`.
+    `BAD_FILE_NAME`, `BAD_URL` (no http or https URL, or one with a password).
     - FAILED_PRECONDITION: `NEEDS_OCR` (no page has text of its own and OCR is
-    off or not installed), `OCR_NOT_INSTALLED`, `TOKENIZER_NOT_INSTALLED`,
+    off or not installed, also for the languages asked for),
+    `OCR_NOT_INSTALLED` (for ALWAYS; metadata `languages` and `installed` if
+    it is the languages that are missing), `TOKENIZER_NOT_INSTALLED`,
     `FILES_NOT_AVAILABLE` (no FileStorage is set up to read `file` from).
     - OUT_OF_RANGE: `PAGE_NOT_FOUND`.
-    - NOT_FOUND: `FILE_NOT_FOUND`.
-    - PERMISSION_DENIED: `URL_NOT_ALLOWED`, `FILE_NOT_READABLE`.
+    - NOT_FOUND: `FILE_NOT_FOUND`, `URL_NOT_FOUND`.
+    - PERMISSION_DENIED: `FILE_NOT_READABLE`, `URL_NOT_ALLOWED` (its origin, that
+    of a redirect, or every address of its host is not one that the operator
+    has listed), `URL_NOT_READABLE` (the origin refuses it; metadata `cause`).
     - RESOURCE_EXHAUSTED: `TOO_LARGE` (the input, its pages or what it expands
     to; metadata `limit` and `value`), `OUT_OF_MEMORY`, `RESPONSE_TOO_LARGE`
     (use ParseStream), `QUEUE_FULL` (with RetryInfo).
     - DEADLINE_EXCEEDED: `TIMED_OUT` (metadata `seconds`).
-    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE` (both with
-    RetryInfo).
+    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE`,
+    `URL_NOT_REACHABLE`, `OCR_NOT_REACHABLE` (the operator's endpoint for
+    recognition; both metadata `cause`; all with RetryInfo).
     - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE`,
     `LIMIT_NOT_SETTABLE` and what else this build does not have, each by its
     own reason.
@@ -100,19 +105,24 @@ class DocumentParserServicer(object):
     read), `CORRUPT` (not what its type demands; truncated), `ENCRYPTED` (the
     password is missing or wrong; metadata `password` says which), `NO_PAGES`,
     `BAD_OPTION` (a value outside of its range; metadata `option`),
-    `BAD_FILE_NAME`.
+    `BAD_FILE_NAME`, `BAD_URL` (no http or https URL, or one with a password).
     - FAILED_PRECONDITION: `NEEDS_OCR` (no page has text of its own and OCR is
-    off or not installed), `OCR_NOT_INSTALLED`, `TOKENIZER_NOT_INSTALLED`,
+    off or not installed, also for the languages asked for),
+    `OCR_NOT_INSTALLED` (for ALWAYS; metadata `languages` and `installed` if
+    it is the languages that are missing), `TOKENIZER_NOT_INSTALLED`,
     `FILES_NOT_AVAILABLE` (no FileStorage is set up to read `file` from).
     - OUT_OF_RANGE: `PAGE_NOT_FOUND`.
-    - NOT_FOUND: `FILE_NOT_FOUND`.
-    - PERMISSION_DENIED: `URL_NOT_ALLOWED`, `FILE_NOT_READABLE`.
+    - NOT_FOUND: `FILE_NOT_FOUND`, `URL_NOT_FOUND`.
+    - PERMISSION_DENIED: `FILE_NOT_READABLE`, `URL_NOT_ALLOWED` (its origin, that
+    of a redirect, or every address of its host is not one that the operator
+    has listed), `URL_NOT_READABLE` (the origin refuses it; metadata `cause`).
     - RESOURCE_EXHAUSTED: `TOO_LARGE` (the input, its pages or what it expands
     to; metadata `limit` and `value`), `OUT_OF_MEMORY`, `RESPONSE_TOO_LARGE`
     (use ParseStream), `QUEUE_FULL` (with RetryInfo).
     - DEADLINE_EXCEEDED: `TIMED_OUT` (metadata `seconds`).
-    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE` (both with
-    RetryInfo).
+    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE`,
+    `URL_NOT_REACHABLE`, `OCR_NOT_REACHABLE` (the operator's endpoint for
+    recognition; both metadata `cause`; all with RetryInfo).
     - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE`,
     `LIMIT_NOT_SETTABLE` and what else this build does not have, each by its
     own reason.
@@ -165,7 +175,7 @@ class DocumentParserServicer(object):
         """Cuts text or Markdown into chunks, without a document.
 
         Fails with the errors above; INVALID_ARGUMENT `EMPTY_CONTENT` for a text of
-        white space.
+        white space, `NO_PAIRS` in mode Q&A for one without questions and answers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,19 +235,24 @@ class DocumentParser(object):
     read), `CORRUPT` (not what its type demands; truncated), `ENCRYPTED` (the
     password is missing or wrong; metadata `password` says which), `NO_PAGES`,
     `BAD_OPTION` (a value outside of its range; metadata `option`),
-    `BAD_FILE_NAME`.
+    `BAD_FILE_NAME`, `BAD_URL` (no http or https URL, or one with a password).
     - FAILED_PRECONDITION: `NEEDS_OCR` (no page has text of its own and OCR is
-    off or not installed), `OCR_NOT_INSTALLED`, `TOKENIZER_NOT_INSTALLED`,
+    off or not installed, also for the languages asked for),
+    `OCR_NOT_INSTALLED` (for ALWAYS; metadata `languages` and `installed` if
+    it is the languages that are missing), `TOKENIZER_NOT_INSTALLED`,
     `FILES_NOT_AVAILABLE` (no FileStorage is set up to read `file` from).
     - OUT_OF_RANGE: `PAGE_NOT_FOUND`.
-    - NOT_FOUND: `FILE_NOT_FOUND`.
-    - PERMISSION_DENIED: `URL_NOT_ALLOWED`, `FILE_NOT_READABLE`.
+    - NOT_FOUND: `FILE_NOT_FOUND`, `URL_NOT_FOUND`.
+    - PERMISSION_DENIED: `FILE_NOT_READABLE`, `URL_NOT_ALLOWED` (its origin, that
+    of a redirect, or every address of its host is not one that the operator
+    has listed), `URL_NOT_READABLE` (the origin refuses it; metadata `cause`).
     - RESOURCE_EXHAUSTED: `TOO_LARGE` (the input, its pages or what it expands
     to; metadata `limit` and `value`), `OUT_OF_MEMORY`, `RESPONSE_TOO_LARGE`
     (use ParseStream), `QUEUE_FULL` (with RetryInfo).
     - DEADLINE_EXCEEDED: `TIMED_OUT` (metadata `seconds`).
-    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE` (both with
-    RetryInfo).
+    - UNAVAILABLE: `WORKERS_NOT_READY`, `FILES_NOT_REACHABLE`,
+    `URL_NOT_REACHABLE`, `OCR_NOT_REACHABLE` (the operator's endpoint for
+    recognition; both metadata `cause`; all with RetryInfo).
     - UNIMPLEMENTED: `URL_SOURCES_OFF`, `CHUNK_MODE_NOT_AVAILABLE`,
     `LIMIT_NOT_SETTABLE` and what else this build does not have, each by its
     own reason.

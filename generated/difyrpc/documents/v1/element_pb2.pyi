@@ -654,9 +654,16 @@ class Warning(google.protobuf.message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     PAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """What, for programs, in UPPER_SNAKE_CASE: `TYPE_DISAGREES` (the name says
-    another type than the content), `TRUNCATED_FILE`, `ENCODING_GUESSED`,
-    `GARBLED_TEXT`, `PAGE_WITHOUT_TEXT`, `LANGUAGE_NOT_INSTALLED`.
+    """What, for programs, in UPPER_SNAKE_CASE; more may come.
+    - The file: `TYPE_DISAGREES` (its name says another type than its content),
+      `TRUNCATED_FILE`, `ENCODING_GUESSED`, `QUOTE_NOT_CLOSED`.
+    - What could not be read of it: `MISSING_PART`, `PART_NOT_READ`,
+      `SHEET_MISSING`, `SLIDE_MISSING`, `TEXT_NOT_READ`,
+      `ATTACHMENT_NOT_READ`, `ATTACHMENT_NEEDS_OCR`, `PAGE_WITHOUT_TEXT`,
+      `GARBLED_TEXT`, `OCR_FAILED` (this page could not be recognised, others
+      could), `LANGUAGE_NOT_INSTALLED`.
+    - What was left out: `COMMENTS_LEFT_OUT`, `DELETIONS_LEFT_OUT`,
+      `TEXT_OUTSIDE_PAIRS`, `FORMULAS_NOT_CALCULATED`.
     """
     message: builtins.str
     """What, for people."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"difyrpc/documents/v1/options.proto\x12\x14\x64ifyrpc.documents.v1\x1a\x1egoogle/protobuf/duration.proto\"(\n\tPageRange\x12\r\n\x05\x66irst\x18\x01 \x01(\r\x12\x0c\n\x04last\x18\x02 \x01(\r\"P\n\nOcrOptions\x12/\n\x06policy\x18\x01 \x01(\x0e\x32\x1f.difyrpc.documents.v1.OcrPolicy\x12\x11\n\tlanguages\x18\x02 \x03(\t\"\xb3\x03\n\x08\x43hunking\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.difyrpc.documents.v1.ChunkMode\x12-\n\x04unit\x18\x02 \x01(\x0e\x32\x1f.difyrpc.documents.v1.ChunkUnit\x12\x11\n\x04size\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x14\n\x07overlap\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x11\n\ttokenizer\x18\x05 \x01(\t\x12\x35\n\x08\x62oundary\x18\x06 \x01(\x0e\x32#.difyrpc.documents.v1.ChunkBoundary\x12\x11\n\tseparator\x18\x07 \x01(\t\x12\x18\n\x10prepend_headings\x18\x08 \x01(\x08\x12\x37\n\x0cparent_scope\x18\t \x01(\x0e\x32!.difyrpc.documents.v1.ParentScope\x12\x17\n\nchild_size\x18\n \x01(\rH\x02\x88\x01\x01\x12\x17\n\x0f\x63ollapse_spaces\x18\x0b \x01(\x08\x12\x1a\n\x12remove_urls_emails\x18\x0c \x01(\x08\x42\x07\n\x05_sizeB\n\n\x08_overlapB\r\n\x0b_child_size\"\x8a\x01\n\x0bParseLimits\x12\x15\n\rcontent_bytes\x18\x01 \x01(\x03\x12\r\n\x05pages\x18\x02 \x01(\r\x12\'\n\x04time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x65xpanded_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x03\"\xcc\x03\n\x0cParseOptions\x12-\n\x07outputs\x18\x01 \x03(\x0e\x32\x1c.difyrpc.documents.v1.Output\x12.\n\x05pages\x18\x02 \x03(\x0b\x32\x1f.difyrpc.documents.v1.PageRange\x12\x15\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01\x12-\n\x03ocr\x18\x04 \x01(\x0b\x32 .difyrpc.documents.v1.OcrOptions\x12\x31\n\x06tables\x18\x05 \x01(\x0e\x32!.difyrpc.documents.v1.TablePolicy\x12\x34\n\x07\x63lauses\x18\x06 \x01(\x0e\x32#.difyrpc.documents.v1.ClauseProfile\x12\x30\n\x08\x63hunking\x18\x07 \x01(\x0b\x32\x1e.difyrpc.documents.v1.Chunking\x12\x30\n\x05\x63\x61\x63he\x18\x08 \x01(\x0e\x32!.difyrpc.documents.v1.CachePolicy\x12\x31\n\x06limits\x18\t \x01(\x0b\x32!.difyrpc.documents.v1.ParseLimits\x12\x17\n\x0fheaders_in_text\x18\n \x01(\x08*\x82\x01\n\x06Output\x12\x16\n\x12OUTPUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bOUTPUT_TEXT\x10\x01\x12\x13\n\x0fOUTPUT_MARKDOWN\x10\x02\x12\x13\n\x0fOUTPUT_ELEMENTS\x10\x03\x12\x12\n\x0eOUTPUT_CLAUSES\x10\x04\x12\x11\n\rOUTPUT_CHUNKS\x10\x05*i\n\tOcrPolicy\x12\x1a\n\x16OCR_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10OCR_POLICY_NEVER\x10\x01\x12\x13\n\x0fOCR_POLICY_AUTO\x10\x02\x12\x15\n\x11OCR_POLICY_ALWAYS\x10\x03*t\n\x0bTablePolicy\x12\x1c\n\x18TABLE_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11TABLE_POLICY_NONE\x10\x01\x12\x16\n\x12TABLE_POLICY_RULED\x10\x02\x12\x18\n\x14TABLE_POLICY_ALIGNED\x10\x03*\x8f\x01\n\rClauseProfile\x12\x1e\n\x1a\x43LAUSE_PROFILE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LAUSE_PROFILE_AUTO\x10\x01\x12\x15\n\x11\x43LAUSE_PROFILE_ZH\x10\x02\x12\x15\n\x11\x43LAUSE_PROFILE_EN\x10\x03\x12\x17\n\x13\x43LAUSE_PROFILE_NONE\x10\x04*t\n\x0b\x43\x61\x63hePolicy\x12\x1c\n\x18\x43\x41\x43HE_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_POLICY_USE\x10\x01\x12\x18\n\x14\x43\x41\x43HE_POLICY_REFRESH\x10\x02\x12\x17\n\x13\x43\x41\x43HE_POLICY_BYPASS\x10\x03*o\n\tChunkMode\x12\x1a\n\x16\x43HUNK_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HUNK_MODE_GENERAL\x10\x01\x12\x1b\n\x17\x43HUNK_MODE_PARENT_CHILD\x10\x02\x12\x11\n\rCHUNK_MODE_QA\x10\x03*Y\n\tChunkUnit\x12\x1a\n\x16\x43HUNK_UNIT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HUNK_UNIT_CHARACTERS\x10\x01\x12\x15\n\x11\x43HUNK_UNIT_TOKENS\x10\x02*\xa1\x01\n\rChunkBoundary\x12\x1e\n\x1a\x43HUNK_BOUNDARY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HUNK_BOUNDARY_STRUCTURE\x10\x01\x12\x1a\n\x16\x43HUNK_BOUNDARY_CLAUSES\x10\x02\x12\x18\n\x14\x43HUNK_BOUNDARY_PAGES\x10\x03\x12\x1c\n\x18\x43HUNK_BOUNDARY_SEPARATOR\x10\x04*c\n\x0bParentScope\x12\x1c\n\x18PARENT_SCOPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARENT_SCOPE_PARAGRAPHS\x10\x01\x12\x19\n\x15PARENT_SCOPE_DOCUMENT\x10\x02\x42\x84\x01\n\x17io.difyrpc.documents.v1B\x0cOptionsProtoP\x01ZBgithub.com/difyrpc/difyrpc/gen/go/difyrpc/documents/v1;documentsv1\xaa\x02\x14\x44ifyrpc.Documents.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"difyrpc/documents/v1/options.proto\x12\x14\x64ifyrpc.documents.v1\x1a\x1egoogle/protobuf/duration.proto\"(\n\tPageRange\x12\r\n\x05\x66irst\x18\x01 \x01(\r\x12\x0c\n\x04last\x18\x02 \x01(\r\"P\n\nOcrOptions\x12/\n\x06policy\x18\x01 \x01(\x0e\x32\x1f.difyrpc.documents.v1.OcrPolicy\x12\x11\n\tlanguages\x18\x02 \x03(\t\"\xcc\x03\n\x08\x43hunking\x12-\n\x04mode\x18\x01 \x01(\x0e\x32\x1f.difyrpc.documents.v1.ChunkMode\x12-\n\x04unit\x18\x02 \x01(\x0e\x32\x1f.difyrpc.documents.v1.ChunkUnit\x12\x11\n\x04size\x18\x03 \x01(\rH\x00\x88\x01\x01\x12\x14\n\x07overlap\x18\x04 \x01(\rH\x01\x88\x01\x01\x12\x11\n\ttokenizer\x18\x05 \x01(\t\x12\x35\n\x08\x62oundary\x18\x06 \x01(\x0e\x32#.difyrpc.documents.v1.ChunkBoundary\x12\x11\n\tseparator\x18\x07 \x01(\t\x12\x18\n\x10prepend_headings\x18\x08 \x01(\x08\x12\x37\n\x0cparent_scope\x18\t \x01(\x0e\x32!.difyrpc.documents.v1.ParentScope\x12\x17\n\nchild_size\x18\n \x01(\rH\x02\x88\x01\x01\x12\x17\n\x0f\x63ollapse_spaces\x18\x0b \x01(\x08\x12\x1a\n\x12remove_urls_emails\x18\x0c \x01(\x08\x12\x17\n\x0f\x63hild_separator\x18\r \x01(\tB\x07\n\x05_sizeB\n\n\x08_overlapB\r\n\x0b_child_size\"\x8a\x01\n\x0bParseLimits\x12\x15\n\rcontent_bytes\x18\x01 \x01(\x03\x12\r\n\x05pages\x18\x02 \x01(\r\x12\'\n\x04time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x65xpanded_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cmemory_bytes\x18\x05 \x01(\x03\"\xcc\x03\n\x0cParseOptions\x12-\n\x07outputs\x18\x01 \x03(\x0e\x32\x1c.difyrpc.documents.v1.Output\x12.\n\x05pages\x18\x02 \x03(\x0b\x32\x1f.difyrpc.documents.v1.PageRange\x12\x15\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01\x12-\n\x03ocr\x18\x04 \x01(\x0b\x32 .difyrpc.documents.v1.OcrOptions\x12\x31\n\x06tables\x18\x05 \x01(\x0e\x32!.difyrpc.documents.v1.TablePolicy\x12\x34\n\x07\x63lauses\x18\x06 \x01(\x0e\x32#.difyrpc.documents.v1.ClauseProfile\x12\x30\n\x08\x63hunking\x18\x07 \x01(\x0b\x32\x1e.difyrpc.documents.v1.Chunking\x12\x30\n\x05\x63\x61\x63he\x18\x08 \x01(\x0e\x32!.difyrpc.documents.v1.CachePolicy\x12\x31\n\x06limits\x18\t \x01(\x0b\x32!.difyrpc.documents.v1.ParseLimits\x12\x17\n\x0fheaders_in_text\x18\n \x01(\x08*\x82\x01\n\x06Output\x12\x16\n\x12OUTPUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bOUTPUT_TEXT\x10\x01\x12\x13\n\x0fOUTPUT_MARKDOWN\x10\x02\x12\x13\n\x0fOUTPUT_ELEMENTS\x10\x03\x12\x12\n\x0eOUTPUT_CLAUSES\x10\x04\x12\x11\n\rOUTPUT_CHUNKS\x10\x05*i\n\tOcrPolicy\x12\x1a\n\x16OCR_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10OCR_POLICY_NEVER\x10\x01\x12\x13\n\x0fOCR_POLICY_AUTO\x10\x02\x12\x15\n\x11OCR_POLICY_ALWAYS\x10\x03*t\n\x0bTablePolicy\x12\x1c\n\x18TABLE_POLICY_UNSPECIFIED\x10\x00\x12\x15\n\x11TABLE_POLICY_NONE\x10\x01\x12\x16\n\x12TABLE_POLICY_RULED\x10\x02\x12\x18\n\x14TABLE_POLICY_ALIGNED\x10\x03*\x8f\x01\n\rClauseProfile\x12\x1e\n\x1a\x43LAUSE_PROFILE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43LAUSE_PROFILE_AUTO\x10\x01\x12\x15\n\x11\x43LAUSE_PROFILE_ZH\x10\x02\x12\x15\n\x11\x43LAUSE_PROFILE_EN\x10\x03\x12\x17\n\x13\x43LAUSE_PROFILE_NONE\x10\x04*t\n\x0b\x43\x61\x63hePolicy\x12\x1c\n\x18\x43\x41\x43HE_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41\x43HE_POLICY_USE\x10\x01\x12\x18\n\x14\x43\x41\x43HE_POLICY_REFRESH\x10\x02\x12\x17\n\x13\x43\x41\x43HE_POLICY_BYPASS\x10\x03*o\n\tChunkMode\x12\x1a\n\x16\x43HUNK_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HUNK_MODE_GENERAL\x10\x01\x12\x1b\n\x17\x43HUNK_MODE_PARENT_CHILD\x10\x02\x12\x11\n\rCHUNK_MODE_QA\x10\x03*Y\n\tChunkUnit\x12\x1a\n\x16\x43HUNK_UNIT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43HUNK_UNIT_CHARACTERS\x10\x01\x12\x15\n\x11\x43HUNK_UNIT_TOKENS\x10\x02*\xa1\x01\n\rChunkBoundary\x12\x1e\n\x1a\x43HUNK_BOUNDARY_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43HUNK_BOUNDARY_STRUCTURE\x10\x01\x12\x1a\n\x16\x43HUNK_BOUNDARY_CLAUSES\x10\x02\x12\x18\n\x14\x43HUNK_BOUNDARY_PAGES\x10\x03\x12\x1c\n\x18\x43HUNK_BOUNDARY_SEPARATOR\x10\x04*c\n\x0bParentScope\x12\x1c\n\x18PARENT_SCOPE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PARENT_SCOPE_PARAGRAPHS\x10\x01\x12\x19\n\x15PARENT_SCOPE_DOCUMENT\x10\x02\x42\x84\x01\n\x17io.difyrpc.documents.v1B\x0cOptionsProtoP\x01ZBgithub.com/difyrpc/difyrpc/gen/go/difyrpc/documents/v1;documentsv1\xaa\x02\x14\x44ifyrpc.Documents.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\027io.difyrpc.documents.v1B\014OptionsProtoP\001ZBgithub.com/difyrpc/difyrpc/gen/go/difyrpc/documents/v1;documentsv1\252\002\024Difyrpc.Documents.V1'
   _globals['_PARSEOPTIONS'].fields_by_name['password']._loaded_options = None
   _globals['_PARSEOPTIONS'].fields_by_name['password']._serialized_options = b'\200\001\001'
-  _globals['_OUTPUT']._serialized_start=1259
-  _globals['_OUTPUT']._serialized_end=1389
-  _globals['_OCRPOLICY']._serialized_start=1391
-  _globals['_OCRPOLICY']._serialized_end=1496
-  _globals['_TABLEPOLICY']._serialized_start=1498
-  _globals['_TABLEPOLICY']._serialized_end=1614
-  _globals['_CLAUSEPROFILE']._serialized_start=1617
-  _globals['_CLAUSEPROFILE']._serialized_end=1760
-  _globals['_CACHEPOLICY']._serialized_start=1762
-  _globals['_CACHEPOLICY']._serialized_end=1878
-  _globals['_CHUNKMODE']._serialized_start=1880
-  _globals['_CHUNKMODE']._serialized_end=1991
-  _globals['_CHUNKUNIT']._serialized_start=1993
-  _globals['_CHUNKUNIT']._serialized_end=2082
-  _globals['_CHUNKBOUNDARY']._serialized_start=2085
-  _globals['_CHUNKBOUNDARY']._serialized_end=2246
-  _globals['_PARENTSCOPE']._serialized_start=2248
-  _globals['_PARENTSCOPE']._serialized_end=2347
+  _globals['_OUTPUT']._serialized_start=1284
+  _globals['_OUTPUT']._serialized_end=1414
+  _globals['_OCRPOLICY']._serialized_start=1416
+  _globals['_OCRPOLICY']._serialized_end=1521
+  _globals['_TABLEPOLICY']._serialized_start=1523
+  _globals['_TABLEPOLICY']._serialized_end=1639
+  _globals['_CLAUSEPROFILE']._serialized_start=1642
+  _globals['_CLAUSEPROFILE']._serialized_end=1785
+  _globals['_CACHEPOLICY']._serialized_start=1787
+  _globals['_CACHEPOLICY']._serialized_end=1903
+  _globals['_CHUNKMODE']._serialized_start=1905
+  _globals['_CHUNKMODE']._serialized_end=2016
+  _globals['_CHUNKUNIT']._serialized_start=2018
+  _globals['_CHUNKUNIT']._serialized_end=2107
+  _globals['_CHUNKBOUNDARY']._serialized_start=2110
+  _globals['_CHUNKBOUNDARY']._serialized_end=2271
+  _globals['_PARENTSCOPE']._serialized_start=2273
+  _globals['_PARENTSCOPE']._serialized_end=2372
   _globals['_PAGERANGE']._serialized_start=92
   _globals['_PAGERANGE']._serialized_end=132
   _globals['_OCROPTIONS']._serialized_start=134
   _globals['_OCROPTIONS']._serialized_end=214
   _globals['_CHUNKING']._serialized_start=217
-  _globals['_CHUNKING']._serialized_end=652
-  _globals['_PARSELIMITS']._serialized_start=655
-  _globals['_PARSELIMITS']._serialized_end=793
-  _globals['_PARSEOPTIONS']._serialized_start=796
-  _globals['_PARSEOPTIONS']._serialized_end=1256
+  _globals['_CHUNKING']._serialized_end=677
+  _globals['_PARSELIMITS']._serialized_start=680
+  _globals['_PARSELIMITS']._serialized_end=818
+  _globals['_PARSEOPTIONS']._serialized_start=821
+  _globals['_PARSEOPTIONS']._serialized_end=1281
 # @@protoc_insertion_point(module_scope)

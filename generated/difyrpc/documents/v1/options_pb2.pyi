@@ -193,8 +193,10 @@ class _ChunkModeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._Enum
     CHUNK_MODE_PARENT_CHILD: _ChunkMode.ValueType  # 2
     """Large parents, each cut into small children that name it."""
     CHUNK_MODE_QA: _ChunkMode.ValueType  # 3
-    """Question and answer pairs that the document holds as such (two columns of
-    a table or sheet).
+    """Question and answer pairs that the document holds as such: two columns of
+    a table or sheet (those that the header row names, else the first two), or
+    texts marked `Q:` and `A:`. No pair is cut, whatever `size` says. Text in no
+    pair gives the warning `TEXT_OUTSIDE_PAIRS`.
     """
 
 class ChunkMode(_ChunkMode, metaclass=_ChunkModeEnumTypeWrapper):
@@ -207,8 +209,10 @@ CHUNK_MODE_GENERAL: ChunkMode.ValueType  # 1
 CHUNK_MODE_PARENT_CHILD: ChunkMode.ValueType  # 2
 """Large parents, each cut into small children that name it."""
 CHUNK_MODE_QA: ChunkMode.ValueType  # 3
-"""Question and answer pairs that the document holds as such (two columns of
-a table or sheet).
+"""Question and answer pairs that the document holds as such: two columns of
+a table or sheet (those that the header row names, else the first two), or
+texts marked `Q:` and `A:`. No pair is cut, whatever `size` says. Text in no
+pair gives the warning `TEXT_OUTSIDE_PAIRS`.
 """
 global___ChunkMode = ChunkMode
 
@@ -245,13 +249,24 @@ class _ChunkBoundaryEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     CHUNK_BOUNDARY_UNSPECIFIED: _ChunkBoundary.ValueType  # 0
     """STRUCTURE."""
     CHUNK_BOUNDARY_STRUCTURE: _ChunkBoundary.ValueType  # 1
-    """At titles; paragraphs, list items and tables stay whole where they fit."""
+    """At titles; paragraphs, list items and tables stay whole where they fit. A
+    longer paragraph is cut behind sentences, a longer table between its rows,
+    each part under the header rows.
+    """
     CHUNK_BOUNDARY_CLAUSES: _ChunkBoundary.ValueType  # 2
-    """At clauses: one clause a chunk, short ones joined under their parent."""
+    """At clauses: one clause a chunk, together with the paragraphs and items that
+    belong to it; mere titles go with what follows. As STRUCTURE in a document
+    without clauses.
+    """
     CHUNK_BOUNDARY_PAGES: _ChunkBoundary.ValueType  # 3
-    """At pages: no chunk crosses one."""
+    """At pages: no chunk crosses one, but for a table that does."""
     CHUNK_BOUNDARY_SEPARATOR: _ChunkBoundary.ValueType  # 4
-    """At `Chunking.separator`."""
+    """At `Chunking.separator`, and by Dify's rule for its delimiter: what stands
+    between two separators is never joined with its neighbours; if longer than
+    `size` it is cut at empty lines, else behind `。`, else behind a period with
+    a space, else at spaces, else by length. In plain text the separator is
+    looked for in the text as it was sent.
+    """
 
 class ChunkBoundary(_ChunkBoundary, metaclass=_ChunkBoundaryEnumTypeWrapper):
     """Where chunks prefer to begin."""
@@ -259,13 +274,24 @@ class ChunkBoundary(_ChunkBoundary, metaclass=_ChunkBoundaryEnumTypeWrapper):
 CHUNK_BOUNDARY_UNSPECIFIED: ChunkBoundary.ValueType  # 0
 """STRUCTURE."""
 CHUNK_BOUNDARY_STRUCTURE: ChunkBoundary.ValueType  # 1
-"""At titles; paragraphs, list items and tables stay whole where they fit."""
+"""At titles; paragraphs, list items and tables stay whole where they fit. A
+longer paragraph is cut behind sentences, a longer table between its rows,
+each part under the header rows.
+"""
 CHUNK_BOUNDARY_CLAUSES: ChunkBoundary.ValueType  # 2
-"""At clauses: one clause a chunk, short ones joined under their parent."""
+"""At clauses: one clause a chunk, together with the paragraphs and items that
+belong to it; mere titles go with what follows. As STRUCTURE in a document
+without clauses.
+"""
 CHUNK_BOUNDARY_PAGES: ChunkBoundary.ValueType  # 3
-"""At pages: no chunk crosses one."""
+"""At pages: no chunk crosses one, but for a table that does."""
 CHUNK_BOUNDARY_SEPARATOR: ChunkBoundary.ValueType  # 4
-"""At `Chunking.separator`."""
+"""At `Chunking.separator`, and by Dify's rule for its delimiter: what stands
+between two separators is never joined with its neighbours; if longer than
+`size` it is cut at empty lines, else behind `。`, else behind a period with
+a space, else at spaces, else by length. In plain text the separator is
+looked for in the text as it was sent.
+"""
 global___ChunkBoundary = ChunkBoundary
 
 class _ParentScope:
@@ -277,9 +303,9 @@ class _ParentScopeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     PARENT_SCOPE_UNSPECIFIED: _ParentScope.ValueType  # 0
     """PARAGRAPHS."""
     PARENT_SCOPE_PARAGRAPHS: _ParentScope.ValueType  # 1
-    """A chunk of up to `size`."""
+    """A chunk of up to `size`, as `boundary` says."""
     PARENT_SCOPE_DOCUMENT: _ParentScope.ValueType  # 2
-    """The whole document."""
+    """The whole document, however long."""
 
 class ParentScope(_ParentScope, metaclass=_ParentScopeEnumTypeWrapper):
     """What a parent chunk is in mode parent-child."""
@@ -287,9 +313,9 @@ class ParentScope(_ParentScope, metaclass=_ParentScopeEnumTypeWrapper):
 PARENT_SCOPE_UNSPECIFIED: ParentScope.ValueType  # 0
 """PARAGRAPHS."""
 PARENT_SCOPE_PARAGRAPHS: ParentScope.ValueType  # 1
-"""A chunk of up to `size`."""
+"""A chunk of up to `size`, as `boundary` says."""
 PARENT_SCOPE_DOCUMENT: ParentScope.ValueType  # 2
-"""The whole document."""
+"""The whole document, however long."""
 global___ParentScope = ParentScope
 
 @typing.final
@@ -331,7 +357,8 @@ class OcrOptions(google.protobuf.message.Message):
     @property
     def languages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Languages as BCP 47 tags, the likeliest first, up to 8; empty = the
-        server's.
+        server's. One that is not installed gives the warning
+        `LANGUAGE_NOT_INSTALLED`; none that is counts as no OCR.
         """
 
     def __init__(
@@ -362,6 +389,7 @@ class Chunking(google.protobuf.message.Message):
     CHILD_SIZE_FIELD_NUMBER: builtins.int
     COLLAPSE_SPACES_FIELD_NUMBER: builtins.int
     REMOVE_URLS_EMAILS_FIELD_NUMBER: builtins.int
+    CHILD_SEPARATOR_FIELD_NUMBER: builtins.int
     mode: global___ChunkMode.ValueType
     """How chunks relate to each other. A mode that this server does not have is
     UNIMPLEMENTED `CHUNK_MODE_NOT_AVAILABLE`.
@@ -370,11 +398,15 @@ class Chunking(google.protobuf.message.Message):
     """In what `size`, `overlap` and `child_size` are counted."""
     size: builtins.int
     """Greatest length of a chunk, 20 to 100,000; unset = 1,000 characters or 500
-    tokens. Only a single word longer than that is cut inside.
+    tokens. None is longer, headings and repeated header rows included. Only a
+    single word longer than that is cut inside, never within what a reader
+    takes for one sign.
     """
     overlap: builtins.int
-    """How much of the end of a chunk the next one repeats, where both stand in
-    one run of text; 0 to half of `size`; unset = 0.
+    """How much of the end of a chunk the next one repeats at most, in whole
+    sentences or words, where both stand in one run of text; 0 to half of
+    `size`; unset = 0. In mode parent-child children alone repeat, up to half
+    of `child_size`.
     """
     tokenizer: builtins.str
     """`cl100k`, `o200k` or `qwen`, as ListFormats names them; needed for tokens.
@@ -388,15 +420,25 @@ class Chunking(google.protobuf.message.Message):
     characters; `\\n` stands for a newline.
     """
     prepend_headings: builtins.bool
-    """Whether the heading path stands at the head of each chunk's text."""
+    """Whether the heading path stands at the head of each chunk's text; of a path
+    that would fill more than half of it, the lowest titles.
+    """
     parent_scope: global___ParentScope.ValueType
     """What a parent is, for mode parent-child."""
     child_size: builtins.int
-    """Greatest length of a child, for mode parent-child; unset = 1/5 of `size`."""
+    """Greatest length of a child, 5 to `size`, for mode parent-child; unset = 1/5
+    of `size`.
+    """
     collapse_spaces: builtins.bool
     """Whether runs of spaces and of empty lines become one."""
     remove_urls_emails: builtins.bool
-    """Whether URLs and e-mail addresses are taken out."""
+    """Whether URLs and e-mail addresses are taken out; URLs of Markdown pictures
+    stay.
+    """
+    child_separator: builtins.str
+    """Text that ends a child, for mode parent-child, up to 100 characters; `\\n`
+    stands for a newline; empty = children are cut as `boundary` STRUCTURE says.
+    """
     def __init__(
         self,
         *,
@@ -412,9 +454,10 @@ class Chunking(google.protobuf.message.Message):
         child_size: builtins.int | None = ...,
         collapse_spaces: builtins.bool = ...,
         remove_urls_emails: builtins.bool = ...,
+        child_separator: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_child_size", b"_child_size", "_overlap", b"_overlap", "_size", b"_size", "child_size", b"child_size", "overlap", b"overlap", "size", b"size"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_child_size", b"_child_size", "_overlap", b"_overlap", "_size", b"_size", "boundary", b"boundary", "child_size", b"child_size", "collapse_spaces", b"collapse_spaces", "mode", b"mode", "overlap", b"overlap", "parent_scope", b"parent_scope", "prepend_headings", b"prepend_headings", "remove_urls_emails", b"remove_urls_emails", "separator", b"separator", "size", b"size", "tokenizer", b"tokenizer", "unit", b"unit"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_child_size", b"_child_size", "_overlap", b"_overlap", "_size", b"_size", "boundary", b"boundary", "child_separator", b"child_separator", "child_size", b"child_size", "collapse_spaces", b"collapse_spaces", "mode", b"mode", "overlap", b"overlap", "parent_scope", b"parent_scope", "prepend_headings", b"prepend_headings", "remove_urls_emails", b"remove_urls_emails", "separator", b"separator", "size", b"size", "tokenizer", b"tokenizer", "unit", b"unit"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_child_size", b"_child_size"]) -> typing.Literal["child_size"] | None: ...
     @typing.overload
@@ -456,7 +499,8 @@ class ParseLimits(google.protobuf.message.Message):
     def time(self) -> google.protobuf.duration_pb2.Duration:
         """Longest work on the document: from its start in a worker, waiting not
         counted, until the caller took the last part. More is DEADLINE_EXCEEDED
-        `TIMED_OUT`.
+        `TIMED_OUT`. Unset, a document with pages to recognise has a longer limit
+        of the server's, from the first such page on.
         """
 
     def __init__(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, cast
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 
 from difyrpc.files.v1 import files_pb2 as pb
 from difyrpc.files.v1 import files_pb2_grpc as rpc
+from difyrpc_services.documents.gathering import Found
 from difyrpc_services.runtime.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -28,8 +30,9 @@ class StoredFiles:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
 
-    async def open(self, name: str) -> AsyncIterator[bytes]:
-        """Answers the bytes of one file; FILE_NOT_FOUND, FILES_NOT_AVAILABLE."""
+    @asynccontextmanager
+    async def open(self, name: str) -> AsyncIterator[Found]:
+        """Opens one file; FILE_NOT_FOUND, FILES_NOT_AVAILABLE."""
         if not self._peers.has("files"):
             raise FailedPrecondition(
                 "FILES_NOT_AVAILABLE",
@@ -38,14 +41,30 @@ class StoredFiles:
             )
         stub = cast("rpc.FileStorageAsyncStub", rpc.FileStorageStub(self._peers.channel("files")))
         call = stub.DownloadFile(pb.DownloadFileRequest(name=name))
+        messages = aiter(call)
         try:
-            async for message in call:
-                if message.WhichOneof("part") == "chunk":
-                    yield message.chunk.data
-        except grpc.aio.AioRpcError as error:
-            raise told(error, name) from error
+            first = await _next(messages, name)
+            file = first.file if first else pb.File()
+            yield Found(
+                chunks=_chunks(messages, name),
+                name=file.display_name,
+                media_type=file.media_type,
+                size_bytes=file.size_bytes,
+            )
         finally:
             call.cancel()
+
+
+async def _chunks(messages: AsyncIterator[Any], name: str) -> AsyncIterator[bytes]:
+    while message := await _next(messages, name):
+        yield message.chunk.data
+
+
+async def _next(messages: AsyncIterator[Any], name: str) -> pb.DownloadFileResponse | None:
+    try:
+        return cast("pb.DownloadFileResponse | None", await anext(messages, None))
+    except grpc.aio.AioRpcError as error:
+        raise told(error, name) from error
 
 
 def told(error: grpc.aio.AioRpcError, name: str) -> ServiceError:

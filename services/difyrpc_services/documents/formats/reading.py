@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from difyrpc_services.documents.elements import Element
+from difyrpc_services.documents.ocr.values import Scans
 from difyrpc_services.runtime.errors import InvalidArgument, OutOfRange, ResourceExhausted
 
 Tables = Literal["none", "ruled", "aligned"]
@@ -20,9 +21,13 @@ class ReadRequest:
     """First and last page of each range, from 1, rising; last 0 = to the end; empty = all."""
     password: str = ""
     tables: Tables = "aligned"
+    name: str = ""
+    """File name, where the content does not tell what it is (program text)."""
     max_pages: int = 5_000
     max_expanded_bytes: int = 512 * 1024 * 1024
     """What compressed content may expand to."""
+    scans: Scans | None = None
+    """What is done with pages that are pictures of text; None = they are refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +48,12 @@ class Opened:
     pages_asked: int = 0
     """Pages that will be read."""
     metadata: dict[str, str] = field(default_factory=dict)
+    """What the file says of itself by lower-case names; `title`, `author`, `created` and `modified` (ISO 8601) have
+    fields of their own in the answer."""
     encrypted: bool = False
     notices: tuple[Notice, ...] = ()
+    page_labels: tuple[str, ...] = ()
+    """Printed page numbers or names of sheets, one a page; empty = they are 1, 2, 3 …"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +63,30 @@ class ReadPart:
     page: int = 0
     elements: Sequence[Element] = ()
     notices: tuple[Notice, ...] = ()
+    goes_on: bool = False
+    """More of the same page follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enclosed:
+    """A file that the document holds: listed in the answer, and read by its own format's reader if that is wanted."""
+
+    name: str
+    """As the document states it; empty = it states none."""
+    content: memoryview
+    media_type: str = ""
+    """As the document states it."""
+    read: bool = True
+    """Whether its text belongs to the answer; its elements come where it is yielded."""
+
+
+Yielded = Opened | ReadPart | Enclosed
 
 
 class Read(Protocol):
     """The `read` function of each format's module: first what is known, then parts in reading order."""
 
-    def __call__(self, content: memoryview, request: ReadRequest) -> Iterator[Opened | ReadPart]:
+    def __call__(self, content: memoryview, request: ReadRequest) -> Iterator[Yielded]:
         """Reads `content`; ServiceErrors say what is wrong with it."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -43,7 +44,7 @@ def look(target: str, material: Material | None, timeout: float) -> Seen:
     name = (material.server_name if material else None) or address[0]
     wait = min(timeout, PROBE_SECONDS)
     try:
-        verdict = _verdict(address, name, material, wait) if material and material.ca else 0
+        verdict = _verdict(address, name, material, wait) if material else 0
         seen = _shown(address, name, _context(material), wait, verdict)
         # One that stops in this moment hangs up as well, and is gone or well when it is looked at again.
         return _shown(address, name, _context(material), wait, verdict) if seen.hangs_up else seen
@@ -56,7 +57,8 @@ def look(target: str, material: Material | None, timeout: float) -> Seen:
 def _verdict(address: tuple[str, int], name: str, material: Material, wait: float) -> int:
     context = _context(material)
     try:
-        context.load_verify_locations(cadata=(material.ca or b"").decode("ascii", "ignore"))
+        if not _trusts(context, material):
+            return 0
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC has it
         context.verify_mode, context.check_hostname = ssl.CERT_REQUIRED, True
         with socket.create_connection(address, wait) as plain, context.wrap_socket(plain, server_hostname=name):
@@ -65,6 +67,16 @@ def _verdict(address: tuple[str, int], name: str, material: Material, wait: floa
         return error.verify_code
     except (OSError, ValueError):
         return 0
+
+
+def _trusts(context: ssl.SSLContext, material: Material) -> bool:
+    """Has a context trust whom the client trusts; answers whether there is anybody."""
+    if material.ca:
+        context.load_verify_locations(cadata=material.ca.decode("ascii", "ignore"))
+        return True
+    public = ssl.get_default_verify_paths()  # gRPC has a list of its own, of much the same authorities
+    context.load_default_certs()
+    return bool(public.cafile or (public.capath and os.listdir(public.capath)))
 
 
 def _shown(address: tuple[str, int], name: str, context: ssl.SSLContext, wait: float, verdict: int) -> Seen:
